@@ -1,0 +1,28 @@
+from . import bounds as bounds
+from . import families as families
+from . import networks as networks
+from . import norms as norms
+from . import quantizers as quantizers
+from . import rates as rates
+from . import studies as studies
+from . import targets as targets
+from .networks import ReLUNetwork as ReLUNetwork
+from .networks import realize as realize
+from .quantizers import quantize as quantize
+from .rates import fit_rate as fit_rate
+
+__all__ = [
+    "ReLUNetwork",
+    "bounds",
+    "families",
+    "fit_rate",
+    "networks",
+    "norms",
+    "quantize",
+    "quantizers",
+    "rates",
+    "realize",
+    "studies",
+    "targets",
+]
+__version__: str
