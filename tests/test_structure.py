@@ -1,0 +1,162 @@
+"""The shape of the package: floors, abstract-or-final classes, public names, a light import."""
+
+import ast
+import importlib
+import inspect
+import pathlib
+import subprocess
+import sys
+
+import equinox as eqx
+import pytest
+
+import qrelu
+
+ROOT = pathlib.Path(qrelu.__file__).parent
+
+FLOORS = [
+    {"_types", "_misc"},
+    {"networks", "quantizers", "targets", "rates"},
+    {"bounds", "norms", "rounding"},
+    {"constructions", "io"},
+    {"families"},
+    {"training"},
+    {"studies"},
+    {"_cli", "__main__"},
+]
+FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}
+NAMESPACES = sorted(p.name for p in ROOT.iterdir() if (p / "__init__.py").exists())
+FILES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+
+
+def _room(path: pathlib.Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _imported_rooms(path: pathlib.Path) -> set[str]:
+    """The namespaces of qrelu that a file imports, at any depth of its code."""
+    package = ["qrelu", *path.relative_to(ROOT).parts[:-1]]
+    modules = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parts = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            # `from .. import norms` names rooms in its aliases, `from ..norms import L2` does not.
+            modules += (
+                [f"{base}.{alias.name}" for alias in node.names] if base == "qrelu" else [base]
+            )
+    return {
+        name.split(".")[1] if "." in name else ""
+        for name in modules
+        if name.split(".")[0] == "qrelu"
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_come_from_floors_below(path):
+    room = _room(path)
+    assert room in FLOOR, f"`{room}` has no floor in DESIGN; give it one"
+    for other in _imported_rooms(path) - {room}:
+        assert other != "", f"{path} imports the package root"
+        assert FLOOR[other] < FLOOR[room], f"{path}: {room} must not import {other}"
+
+
+def test_the_floor_test_sees_every_form_of_import(tmp_path):
+    folder = ROOT / "norms"
+    source = "from ..networks import a\nfrom .. import rates\nimport qrelu.targets\ndef f():\n from qrelu.studies._x import b\n"
+    probe = tmp_path / "probe.py"
+    probe.write_text(source)
+
+    class _Inside(type(probe)):
+        def relative_to(self, *_):
+            return (folder / "probe.py").relative_to(ROOT)
+
+    assert _imported_rooms(_Inside(probe)) == {"networks", "rates", "targets", "studies"}
+
+
+def _public(namespace: str):
+    module = importlib.import_module(f"qrelu.{namespace}")
+    return {
+        n: getattr(module, n)
+        for n in dir(module)
+        if not n.startswith("_") and not inspect.ismodule(getattr(module, n))
+    }
+
+
+def _classes():
+    seen = {}
+    for path in FILES:
+        name = ".".join(["qrelu", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
+            ".__init__"
+        )
+        if name == "qrelu.__main__":
+            continue
+        for value in vars(importlib.import_module(name)).values():
+            if inspect.isclass(value) and value.__module__ == name:
+                seen[f"{name}.{value.__qualname__}"] = value
+    return seen
+
+
+def test_every_class_is_abstract_or_final():
+    classes = _classes()
+    assert classes
+    for name, cls in classes.items():
+        parents = [base for base in cls.__mro__[1:] if base.__module__.split(".")[0] == "qrelu"]
+        for parent in parents:
+            assert parent.__name__.startswith(("Abstract", "_Abstract")), (
+                f"{name} subclasses the final class {parent.__name__}"
+            )
+        if issubclass(cls, eqx.Module):
+            abstract = bool(getattr(cls, "__abstractmethods__", ())) or bool(
+                getattr(cls, "__abstractvars__", ())
+            )
+            named = cls.__name__.startswith(("Abstract", "_Abstract"))
+            assert not abstract or named, f"{name} has abstract parts but is not named Abstract..."
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_public_names_have_docstrings(namespace):
+    public = _public(namespace)
+    assert public, f"{namespace} exports nothing"
+    assert importlib.import_module(f"qrelu.{namespace}").__doc__
+    for name, value in public.items():
+        if callable(value):
+            assert (value.__doc__ or "").strip(), f"qrelu.{namespace}.{name} has no docstring"
+            assert getattr(value, "__module__", "qrelu").startswith("qrelu"), (
+                f"qrelu.{namespace}.{name} leaks from {value.__module__}"
+            )
+
+
+def test_one_public_path_per_name():
+    """A name is public in one namespace; the root repeats a handful on purpose."""
+    homes = {}
+    for namespace in NAMESPACES:
+        for name, value in _public(namespace).items():
+            homes.setdefault(id(value), []).append(f"{namespace}.{name}")
+    twice = {k: v for k, v in homes.items() if len(v) > 1}
+    assert not twice, f"several public paths: {sorted(twice.values())}"
+
+
+def test_the_root_offers_what_it_declares():
+    for name in qrelu.__all__:
+        assert getattr(qrelu, name) is not None
+
+
+def test_import_is_light():
+    code = (
+        "import sys, qrelu; heavy = {'jax', 'numpy', 'equinox', 'matplotlib', 'polars', 'scipy', 'rich', 'typer'}"
+        " & set(sys.modules); sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_line_module_is_light():
+    code = (
+        "import sys, qrelu._cli; heavy = {'jax', 'equinox', 'matplotlib', 'polars', 'scipy'}"
+        " & set(sys.modules); sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
