@@ -1,1 +1,12 @@
-"""norms"""
+"""Measured distances between a piecewise-linear approximant and a target on an interval.
+
+Integrals over merged breakpoints and suprema by refinement, never values on a grid, in NumPy
+float64 whatever JAX is set to. Every distance is a float that carries its own uncertainty.
+"""
+
+from ._abstract import AbstractNorm as AbstractNorm
+from ._get import get as get
+from ._lp import L1 as L1
+from ._lp import L2 as L2
+from ._measured import Local as Local
+from ._measured import Measured as Measured

@@ -1,0 +1,89 @@
+"""From what the user has (a network, its pieces, two arrays) to checked breakpoints and values."""
+
+from typing import Any
+
+import numpy as np
+
+from ..networks import ReLUNetwork, pieces
+
+
+def as_pieces(approximant: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Breakpoints (K + 1,) and values (K + 1,) of the approximant on the target's domain."""
+    a, b = domain(target)
+    if isinstance(approximant, ReLUNetwork):
+        widths = approximant.widths
+        if widths[0] != 1 or widths[-1] != 1:
+            raise ValueError(
+                "`distance(approximant, target)` must get a network with one input and one output; "
+                f"got {widths[0]} and {widths[-1]}. Measure each output by itself."
+            )
+        approximant = pieces(approximant, a, b)
+    if not (hasattr(approximant, "breakpoints") and hasattr(approximant, "values")):
+        raise TypeError(
+            "`distance(approximant, target)` must get a `ReLUNetwork` or its `Pieces`; got "
+            f"{type(approximant).__name__}. For two arrays use `between(breakpoints, values, target)`."
+        )
+    return as_arrays(approximant.breakpoints, approximant.values, target)
+
+
+def domain(target: Any) -> tuple[float, float]:
+    """The target's domain as two floats."""
+    try:
+        a, b = target.domain
+    except AttributeError:
+        raise TypeError(
+            "`distance(..., target)` must get a target with a domain; got "
+            f"{type(target).__name__}. Wrap a function in `targets.Function`."
+        ) from None
+    return float(a), float(b)
+
+
+def as_arrays(breakpoints: Any, values: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Checked float64 arrays, cut to the target's domain."""
+    t = np.asarray(breakpoints, dtype=np.float64)
+    p = np.asarray(values, dtype=np.float64)
+    if p.ndim == 2 and p.shape[1] == 1:
+        p = p[:, 0]
+    if t.ndim != 1 or t.shape != p.shape or len(t) < 2:
+        raise ValueError(
+            "`between(breakpoints, values, ...)` must get two arrays of the same length, at least "
+            f"2; got shapes {t.shape} and {p.shape}. Several outputs are measured one at a time."
+        )
+    width = np.diff(t)
+    if not (width > 0).all():
+        k = int(np.flatnonzero(~(width > 0))[0])
+        raise ValueError(
+            "`between(breakpoints, ...)` must get increasing breakpoints; got "
+            f"{t[k]!r} before {t[k + 1]!r} at index {k}. Sort them and drop those that coincide."
+        )
+    if not np.isfinite(p).all():
+        k = int(np.flatnonzero(~np.isfinite(p))[0])
+        raise ValueError(
+            f"`between(..., values, ...)` must get finite values; got {p[k]} at breakpoint "
+            f"{t[k]!r}. Look for a division by a vanishing gap in the fit."
+        )
+    a, b = domain(target)
+    # A few units in the last place: end points that were computed rather than copied.
+    slack = 8 * np.spacing(max(abs(a), abs(b)))
+    if t[0] > a + slack or t[-1] < b - slack:
+        raise ValueError(
+            f"`distance(approximant, target)` must get an approximant on all of [{a!r}, {b!r}]; got "
+            f"one on [{t[0]!r}, {t[-1]!r}]. Extend it, or give the target the smaller domain."
+        )
+    if t[0] == a and t[-1] == b:
+        return t, p
+    return _restricted(t, p, a, b)
+
+
+def _restricted(t: np.ndarray, p: np.ndarray, a: float, b: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same function on [a, b]: the end pieces are cut (or, within rounding, extended)."""
+    slopes = np.diff(p) / np.diff(t)
+    first = max(int(np.searchsorted(t, a, side="right")) - 1, 0)
+    last = min(int(np.searchsorted(t, b, side="left")), len(t) - 1)
+    inner = slice(first + 1, last)
+    left = p[first] + slopes[first] * (a - t[first])
+    right = p[last] - slopes[last - 1] * (t[last] - b)
+    return (
+        np.concatenate([[a], t[inner], [b]]),
+        np.concatenate([[left], p[inner], [right]]),
+    )

@@ -1,0 +1,156 @@
+"""The difference of a piecewise-linear approximant and a target, cell by cell.
+
+A cell is an interval inside one linear piece with none of the target's breakpoints inside. The
+approximant is evaluated from the nearer end of its piece, p(u) + s (x - u) or p(v) - s (v - x):
+no term is then larger than the values at the two ends, so the rounding error of p(x) is a few units
+in the last place of max(|p(u)|, |p(v)|), whatever the slope.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+class Cells(NamedTuple):
+    """Intervals [lower, upper], the approximant's values there, and the piece they lie in."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    owner: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return len(self.lower)
+
+    @staticmethod
+    def join(*parts: "Cells") -> "Cells":
+        return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def take(self, index) -> "Cells":
+        return Cells(*(field[index] for field in self))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`approximant - target` on [breakpoints[0], breakpoints[-1]]; see the module's text."""
+
+    breakpoints: np.ndarray
+    values: np.ndarray
+    slopes: np.ndarray
+    target: Any
+    singular: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return len(self.slopes)
+
+    def of_target(self, x: np.ndarray) -> np.ndarray:
+        """The target's values; one flat array is what every vectorized function understands."""
+        with np.errstate(all="ignore"):
+            values = np.asarray(self.target(x.ravel()), dtype=np.float64)
+        if values.shape != (x.size,):
+            raise ValueError(
+                f"`distance(..., target)` must get a target that maps an array of shape ({x.size},) "
+                f"to the same shape; got {values.shape} from {_name(self.target)}. Write it with "
+                "array operations (`numpy` or `jax.numpy`)."
+            )
+        return values.reshape(x.shape)
+
+    def linear(self, x: np.ndarray, owner: np.ndarray) -> np.ndarray:
+        """The approximant at `x` in the pieces `owner`, from the nearer end."""
+        u, v = self.breakpoints[owner], self.breakpoints[owner + 1]
+        return np.where(
+            x - u <= v - x,
+            self.values[owner] + self.slopes[owner] * (x - u),
+            self.values[owner + 1] - self.slopes[owner] * (v - x),
+        )
+
+    def cells(self) -> Cells:
+        """The pieces, cut at the target's breakpoints."""
+        t, p = self.breakpoints, self.values
+        extra = self.singular[(self.singular > t[0]) & (self.singular < t[-1])]
+        where = np.searchsorted(t, extra)
+        new = t[where] != extra
+        if not new.any():
+            return Cells(t[:-1], t[1:], p[:-1], p[1:], np.arange(self.count))
+        extra, where = extra[new], where[new]
+        knots = np.insert(t, where, extra)
+        values = np.insert(p, where, self.linear(extra, where - 1))
+        owner = np.searchsorted(t, knots[:-1], side="right") - 1
+        return Cells(knots[:-1], knots[1:], values[:-1], values[1:], owner)
+
+    def split(self, cells: Cells, at: np.ndarray, index: np.ndarray) -> Cells:
+        """The cells `index` (each listed once, ascending) cut at the points `at`.
+
+        `at` and `index` have the same length; a cell that appears k times is cut into k + 1. Points
+        that are not strictly inside, or not increasing, are left out.
+        """
+        order = np.lexsort((at, index))
+        at, index = at[order], index[order]
+        inside = (at > cells.lower[index]) & (at < cells.upper[index])
+        inside[1:] &= (at[1:] != at[:-1]) | (index[1:] != index[:-1])
+        at, index = at[inside], index[inside]
+        chosen, first = np.unique(index, return_index=True)
+        old = cells.take(chosen)
+        value = self.linear(at, cells.owner[index])
+        after = np.append(first[1:], len(at))
+        return Cells(
+            np.insert(at, first, old.lower),
+            np.insert(at, after, old.upper),
+            np.insert(value, first, old.left),
+            np.insert(value, after, old.right),
+            np.insert(cells.owner[index], first, old.owner),
+        )
+
+    def cut(self, cells: Cells, index: np.ndarray) -> Cells:
+        """The cells `index` cut in two, or graded where an end is singular.
+
+        Toward a singular end c the points c + h 2^-j, j = 1..GRADES, come at once: on each of these
+        cells |x - c|^alpha looks the same up to scale, so one rule serves them all.
+        """
+        u, v = cells.lower[index], cells.upper[index]
+        at_u, at_v = np.isin(u, self.singular), np.isin(v, self.singular)
+        middle = u + 0.5 * (v - u)
+        graded = np.flatnonzero(at_u != at_v)
+        plain = np.flatnonzero(at_u == at_v)
+        sign = np.where(at_u, 1.0, -1.0)[graded, None]
+        from_end = np.where(at_u, u, v)[graded, None]
+        points = from_end + sign * (v - u)[graded, None] * 2.0 ** -np.arange(1.0, GRADES + 1)
+        return self.split(
+            cells,
+            np.concatenate([middle[plain], points.ravel()]),
+            np.concatenate([index[plain], np.repeat(index[graded], GRADES)]),
+        )
+
+    def not_finite(self, x: np.ndarray, values: np.ndarray) -> ValueError:
+        """The error for a target whose values are not finite: it says where."""
+        bad = np.flatnonzero(~np.isfinite(values.ravel()))
+        place, value = x.ravel()[bad[0]], values.ravel()[bad[0]]
+        return ValueError(
+            f"`distance(..., target)` must get a target that is finite on its domain; got {value} "
+            f"from {_name(self.target)} at x = {place!r}. Move the domain away from there or define "
+            "the value."
+        )
+
+
+# Twelve halvings per round take |x - c|^(1/2) from any piece to 1e-12 of its integral in two rounds.
+GRADES = 12
+
+
+def _name(target: Any) -> str:
+    return f"`{getattr(target, 'name', type(target).__name__)}`"
+
+
+def difference(breakpoints: np.ndarray, values: np.ndarray, target: Any) -> Difference:
+    """The difference on plain arrays that are already checked."""
+    a, b = float(breakpoints[0]), float(breakpoints[-1])
+    inside = [float(c) for c in getattr(target, "breakpoints", ()) or ()]
+    ends = getattr(target, "singular_ends", None) or (False, False)
+    singular = np.unique([*inside, *([a] if ends[0] else []), *([b] if ends[1] else [])])
+    slopes = np.diff(values) / np.diff(breakpoints)
+    return Difference(breakpoints, values, slopes, target, singular.astype(np.float64))

@@ -1,0 +1,76 @@
+"""The distances that are integrals."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ._abstract import AbstractNorm, check_settings
+from ._difference import difference
+from ._knots import integrals, interpolates
+from ._measured import Local, Measured
+from ._quadrature import Integrals, integrate
+
+
+class L1(AbstractNorm):
+    r"""The L^1 distance: the integral of |approximant - target| over the target's domain.
+
+    Not divided by the length of the domain. `accuracy` is the relative accuracy asked for;
+    `points` bounds the values of the target spent on refinement.
+    """
+
+    accuracy: float = 1e-12
+    points: int = 2**18
+    p: ClassVar[float] = 1.0
+    name: ClassVar[str] = "L1"
+
+    def __check_init__(self):
+        check_settings(self)
+
+    def _between(self, breakpoints: np.ndarray, values: np.ndarray, target: Any) -> Measured:
+        return _norm(self, _integrals(self, breakpoints, values, target), target)
+
+    def _piecewise(self, breakpoints: np.ndarray, values: np.ndarray, target: Any) -> Local:
+        parts = _integrals(self, breakpoints, values, target)
+        return Local(parts.values, parts.errors + parts.noise, np.full_like(parts.values, np.nan))
+
+
+class L2(AbstractNorm):
+    r"""The L^2 distance: (integral of |approximant - target|^2)^(1/2) over the target's domain.
+
+    Not divided by the length of the domain. `accuracy` is the relative accuracy asked for;
+    `points` bounds the values of the target spent on refinement.
+    """
+
+    accuracy: float = 1e-12
+    points: int = 2**18
+    p: ClassVar[float] = 2.0
+    name: ClassVar[str] = "L2"
+
+    def __check_init__(self):
+        check_settings(self)
+
+    def _between(self, breakpoints: np.ndarray, values: np.ndarray, target: Any) -> Measured:
+        return _norm(self, _integrals(self, breakpoints, values, target), target)
+
+    def _piecewise(self, breakpoints: np.ndarray, values: np.ndarray, target: Any) -> Local:
+        parts = _integrals(self, breakpoints, values, target)
+        # Of the integral of (d + eta)^2: 2 ||d|| ||eta|| + ||eta||^2.
+        noise = 2 * np.sqrt(parts.values * parts.noise) + parts.noise
+        return Local(parts.values, parts.errors + noise, np.full_like(parts.values, np.nan))
+
+
+def _integrals(norm: L1 | L2, t: np.ndarray, p: np.ndarray, target: Any) -> Integrals:
+    if interpolates(target):
+        return integrals(t, p, target, int(norm.p))
+    return integrate(difference(t, p, target), int(norm.p), norm.accuracy, norm.points)
+
+
+# With I the sum of the pieces, |I - true| <= e and noise eta: the norm is I^(1/p) up to the larger
+# one-sided change of the root, and by the triangle inequality up to (integral of eta^p)^(1/p).
+def _norm(norm: L1 | L2, parts: Integrals, target: Any) -> Measured:
+    total, error, noise = (float(np.sum(part)) for part in parts)
+    root = 1 / norm.p
+    value = total**root
+    gap = max(value - max(total - error, 0.0) ** root, (total + error) ** root - value)
+    assumption = "" if interpolates(target) else "smooth between breakpoints"
+    return Measured(value, gap + noise**root, assumption=assumption)
