@@ -1,1 +1,15 @@
-"""targets"""
+"""Functions on an interval to be approximated: built in, a user's own, or sampled by data.
+
+Each comes with its domain, its difficult points, local bounds on its second derivative, the rate
+that theory gives for a family in a norm, and the limit that an error is held against.
+"""
+
+from ._abstract import AbstractTarget as AbstractTarget
+from ._builtin import Builtin as Builtin
+from ._builtin import Facts as Facts
+from ._limits import Limit as Limit
+from ._rates import KnownRate as KnownRate
+from ._registry import Description as Description
+from ._registry import describe as describe
+from ._registry import get as get
+from ._registry import names as names
