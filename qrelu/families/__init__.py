@@ -1,1 +1,12 @@
-"""families"""
+"""Approximating families under one interface: for a target, a size and a norm, a network."""
+
+from ._approximant import Approximant as Approximant
+from ._dyadic_tree import DyadicTree as DyadicTree
+from ._family import AbstractFamily as AbstractFamily
+from ._free_knot import FreeKnot as FreeKnot
+from ._quantized import Quantized as Quantized
+from ._rules import AbstractRule as AbstractRule
+from ._rules import Bits as Bits
+from ._rules import MatchedBits as MatchedBits
+from ._rules import TheoryStep as TheoryStep
+from ._uniform_knot import UniformKnot as UniformKnot

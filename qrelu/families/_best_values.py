@@ -1,0 +1,13 @@
+"""The best values of a spline on given knots."""
+
+import numpy as np
+
+from ._least_squares import least_squares
+from ._quadrature import Quadrature
+from ._spline import Spline
+
+
+def best_values(quadrature: Quadrature, knots: np.ndarray, p: float) -> Spline:
+    """The spline on `knots` (N + 1,) that is best, or near-best, in L^p."""
+    fitted = least_squares(quadrature, knots[None])
+    return Spline(fitted.knots[0], fitted.values[0])

@@ -1,0 +1,57 @@
+"""The interface of all approximating families."""
+
+import abc
+import numbers
+
+import equinox as eqx
+
+from ..norms import AbstractNorm
+from ..targets import AbstractTarget
+from ._approximant import Approximant
+
+
+class AbstractFamily(eqx.Module):
+    """A sequence of sets of networks: for every size, how to approximate a target.
+
+    **Attributes:**
+
+    - `kind`: the word that theory uses, for example `"free-knot"`.
+    - `name`: what tables show.
+    """
+
+    @property
+    @abc.abstractmethod
+    def kind(self) -> str:
+        """The word that theory uses."""
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """What tables show."""
+
+    @property
+    @abc.abstractmethod
+    def minimum_size(self) -> int:
+        """The least connectivity that this family can have."""
+
+    @abc.abstractmethod
+    def pieces(self, size: int) -> int:
+        """Linear pieces of the approximant of connectivity at most `size`."""
+
+    @abc.abstractmethod
+    def fit(
+        self, target: AbstractTarget, size: int, *, norm: AbstractNorm, key=None
+    ) -> Approximant:
+        """An approximant of `target` with connectivity at most `size`, good in `norm`."""
+
+
+def checked_size(call: str, size: int, minimum: int) -> int:
+    """The size as a plain integer, or an error that names the least one."""
+    if isinstance(size, bool) or not isinstance(size, numbers.Integral):
+        raise TypeError(f"`{call}` must be a whole number of nonzero parameters; got {size!r}.")
+    if size < minimum:
+        raise ValueError(
+            f"`{call}` must be at least {minimum}, the connectivity of the smallest network of "
+            f"this family; got {size}."
+        )
+    return int(size)

@@ -1,0 +1,69 @@
+"""One hidden layer with free knots."""
+
+from ..norms import AbstractNorm
+from ..targets import AbstractTarget
+from ._approximant import Approximant
+from ._best_spline import best_spline
+from ._family import AbstractFamily, checked_size
+from ._quadrature import quadrature
+from ._spline import HINGE, network_from_spline, pieces_for
+
+
+class FreeKnot(AbstractFamily):
+    r"""One hidden layer whose knots and values are both chosen: the best that M parameters do.
+
+    N pieces take N neurons and at most 3 N + 1 nonzero parameters, so a size M allows
+    N = floor((M - 1) / 3) pieces, and for smooth f the best error is
+    $E_N \sim C_p N^{-2} (\int |f''|^{1/(2+1/p)})^{2+1/p}$ in $L^p$.
+
+    Knots start where $\int |f''|^{1/(2+1/p)}$ is equal on all pieces and are then moved by
+    Newton's method on the stationarity conditions; small sizes also get global starts and knots
+    that are removed here and inserted there. Hinges are oriented so that nothing cancels.
+
+    **Reference:** [deboor1973] for the density; the tridiagonal Newton system is derived in
+    `_newton.py`.
+    """
+
+    @property
+    def kind(self) -> str:
+        """The word "free-knot"."""
+        return "free-knot"
+
+    @property
+    def name(self) -> str:
+        """What tables show."""
+        return "free-knot"
+
+    @property
+    def minimum_size(self) -> int:
+        """Four: one hinge and the output bias."""
+        return HINGE + 1
+
+    def pieces(self, size: int) -> int:
+        """Pieces of the network of connectivity at most `size`: floor((size - 1) / 3)."""
+        return pieces_for(checked_size("FreeKnot().pieces(size)", size, self.minimum_size))
+
+    def fit(
+        self, target: AbstractTarget, size: int, *, norm: AbstractNorm, key=None
+    ) -> Approximant:
+        """A near-best network of one hidden layer.
+
+        **Arguments:**
+
+        - `target`: what is approximated, on its domain.
+        - `size`: connectivity that must not be exceeded, at least 4.
+        - `norm`: `L1()`, `L2()` or `Sup()`: the norm in which the network is good.
+        - `key`: not used; the fit is deterministic.
+
+        **Returns:**
+
+        An `Approximant` with float64 parameters.
+
+        **Raises:**
+
+        - `ValueError`: a size below 4, or a target with NaN or infinite values.
+        """
+        size = checked_size("FreeKnot().fit(target, size)", size, self.minimum_size)
+        pieces = pieces_for(size)
+        network = network_from_spline(best_spline(quadrature(target), pieces, norm.p))
+        return Approximant(network, pieces, 64.0, network.connectivity)

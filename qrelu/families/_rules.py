@@ -1,0 +1,168 @@
+"""How many bits the parameters of an approximant get."""
+
+import abc
+from typing import NamedTuple
+
+import equinox as eqx
+import numpy as np
+
+from ..bounds import bits_per_weight, rate_step
+from ..networks import ReLUNetwork
+from ..norms import AbstractNorm
+from ..quantizers import Uniform, quantize
+from ..targets import AbstractTarget
+from ._family import AbstractFamily
+
+
+class Rounded(NamedTuple):
+    """A rounded network, its grid, the bits of one parameter and a note."""
+
+    network: ReLUNetwork
+    quantizer: Uniform
+    bits_per_weight: float
+    notes: str
+
+
+class AbstractRule(eqx.Module):
+    """A rule that chooses the grid for a network in its normal form."""
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """What tables show."""
+
+    @abc.abstractmethod
+    def round(
+        self,
+        network: ReLUNetwork,
+        target: AbstractTarget,
+        size: int,
+        family: AbstractFamily,
+        norm: AbstractNorm,
+    ) -> Rounded:
+        """Round a network that was brought to the normal form."""
+
+
+class Bits(AbstractRule):
+    """The same number of bits for every weight and bias, at every size.
+
+    The grid is symmetric with 2^bits - 1 levels up to the network's magnitude.
+    """
+
+    bits: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        _check_bits("Bits(bits)", self.bits)
+
+    @property
+    def name(self) -> str:
+        """What tables show."""
+        return f"{self.bits} bits" if self.bits > 1 else "1 bit"
+
+    def round(self, network, target, size, family, norm) -> Rounded:
+        """Round to `bits` bits."""
+        return _round_to_bits(network, self.bits)
+
+
+class MatchedBits(AbstractRule):
+    """The smallest number of bits whose error is at most `factor` times the unquantized error.
+
+    Numbers of bits are tried upward, from `least` to `most`; every trial is measured.
+    """
+
+    factor: float = eqx.field(static=True, default=1.1)
+    least: int = eqx.field(static=True, default=2)
+    most: int = eqx.field(static=True, default=40)
+
+    def __check_init__(self):
+        if not self.factor > 1:
+            raise ValueError(
+                f"`MatchedBits(factor=...)` must be above 1; got {self.factor}. It is the ratio "
+                "of the rounded to the unrounded error that is still accepted."
+            )
+        _check_bits("MatchedBits(least=...)", self.least)
+        _check_bits("MatchedBits(most=...)", self.most)
+
+    @property
+    def name(self) -> str:
+        """What tables show."""
+        return "matched bits"
+
+    def round(self, network, target, size, family, norm) -> Rounded:
+        """Round to the smallest sufficient number of bits."""
+        accepted = self.factor * float(norm.distance(network, target))
+        for bits in range(self.least, self.most + 1):
+            rounded = _round_to_bits(network, bits)
+            if float(norm.distance(rounded.network, target)) <= accepted:
+                return rounded
+        note = f"no number of bits up to {self.most} keeps the error within {self.factor:g} times"
+        return rounded._replace(notes=note)
+
+
+class TheoryStep(AbstractRule):
+    r"""The step that provably keeps the rate: $\eta_M = M^{-\gamma} / K_M$, rounded toward zero.
+
+    $K_M$ is the Lipschitz constant of the realization in the parameters, so rounding adds at most
+    $M^{-\gamma}$ to the error. A weight takes of order log M bits in a shallow family and
+    $(\log M)^2$ in a family of depth log M.
+
+    **Arguments:**
+
+    - `gamma`: the exponent to keep; `None` takes the target's known rate in the family and norm.
+
+    **Reference:** [gonon2023], the sequence of uniformly quantized networks, with the exact
+    Lipschitz constant derived in `bounds`.
+    """
+
+    gamma: float | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        if self.gamma is not None and not self.gamma > 0:
+            raise ValueError(
+                f"`TheoryStep(gamma=...)` must be a positive exponent or None; got {self.gamma}."
+            )
+
+    @property
+    def name(self) -> str:
+        """What tables show."""
+        return "theory step" if self.gamma is None else f"theory step, gamma {self.gamma:g}"
+
+    def round(self, network, target, size, family, norm) -> Rounded:
+        """Round with the step of the theorem."""
+        gamma = self.gamma
+        if gamma is None:
+            known = target.rate(family, norm)
+            if known is None:
+                raise ValueError(
+                    f"`TheoryStep()` must know the rate to keep, and none is known for "
+                    f"`{target.name}`, {family.name}, {norm.name}. Give it: `TheoryStep(gamma=2)`."
+                )
+            gamma = known.gamma
+        radius = max(abs(end) for end in target.domain)
+        step = float(rate_step(network, gamma, radius, size=size))
+        quantizer = Uniform(step, rounding="toward_zero")
+        bits = float(bits_per_weight(network.magnitude, step, "toward_zero"))
+        rounded = quantize(network, quantizer)
+        return Rounded(rounded, quantizer, bits, _resolution_note(network, rounded))
+
+
+def _resolution_note(network: ReLUNetwork, rounded: ReLUNetwork) -> str:
+    pairs = zip(
+        (*network.weights, *network.biases), (*rounded.weights, *rounded.biases), strict=True
+    )
+    if any(not np.array_equal(before, after) for before, after in pairs):
+        return ""
+    return "the step is below the float64 resolution of the parameters: rounding changes nothing"
+
+
+def _round_to_bits(network: ReLUNetwork, bits: int) -> Rounded:
+    quantizer = Uniform.from_bits(bits, network.magnitude)
+    return Rounded(quantize(network, quantizer), quantizer, float(bits), "")
+
+
+def _check_bits(call: str, bits: int) -> None:
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= 52:
+        raise ValueError(
+            f"`{call}` must be a whole number of bits from 1 to 52; got {bits!r}. "
+            "float64 parameters hold no more."
+        )
