@@ -120,7 +120,7 @@ def _hidden(matrix, bias: np.ndarray, block: _Block, first_layer: bool) -> Itera
 
     for i, j in spans(len(parent), len(rows), BLOCK):
         on = active_mask(sign, parent, i, j, (unit, piece, node), first)
-        alive = on.any(axis=1)
+        alive = np.asarray(on.any(axis=1))
         if not alive.any():
             yield _Block(nodes[i : j + 1], rows[:0], np.zeros((0, j + 1 - i)), np.zeros((0, j - i)))
             continue
@@ -131,7 +131,7 @@ def _hidden(matrix, bias: np.ndarray, block: _Block, first_layer: bool) -> Itera
         base = np.where(from_left, old, old + 1)
         zz, dd = z[alive], d[alive]
         values = zz[:, base] + dd[:, old] * (here - x[base])
-        hit = (node >= i) & (node <= j) & alive[unit]
+        hit = np.flatnonzero((node >= i) & (node <= j) & alive[unit])
         values[(np.cumsum(alive) - 1)[unit[hit]], node[hit] - i] = 0.0
         touched = np.zeros(values.shape, dtype=bool)
         touched[:, :-1] |= on

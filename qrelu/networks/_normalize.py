@@ -1,0 +1,127 @@
+"""The same function with balanced magnitudes."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ._network import ReLUNetwork
+
+# Differences of base-2 logarithms that count as balanced: a few rounding errors of the logarithms.
+_CONVERGED = 1e-13
+_MAX_SWEEPS = 100_000
+
+
+def normalize(network: ReLUNetwork, *, powers_of_two: bool = False) -> ReLUNetwork:
+    r"""The same function with balanced magnitudes.
+
+    Since $\rho(c x) = c\,\rho(x)$ for $c > 0$, the incoming parameters of a hidden neuron can be
+    multiplied by $c$ and its outgoing weights divided by $c$. In the result the largest absolute
+    incoming parameter (weights and bias) of every hidden neuron equals its largest absolute
+    outgoing weight. Neurons without nonzero incoming or outgoing parameters are left as they are.
+
+    Zeros stay zeros, so `connectivity` is unchanged. Computed in NumPy float64, outside of `jit`.
+
+    **Arguments:**
+
+    - `network`: the network.
+    - `powers_of_two`: whether to use only powers of two. Then no parameter is rounded, the function
+      is the same bit for bit (short of overflow and subnormal numbers), and the two maxima agree
+      within a factor of two.
+
+    **Returns:**
+
+    A network with the same types of arrays and the same dtypes.
+
+    **Raises:**
+
+    - `ValueError`: for parameters that are not finite.
+
+    **Reference:** derived, above the code.
+    """
+    parameters = [np.asarray(p).astype(np.float64) for p in (*network.weights, *network.biases)]
+    if not all(np.isfinite(p).all() for p in parameters):
+        raise ValueError("`normalize(network)` must be given finite parameters; got NaN or inf.")
+    layers = [
+        _Layer(w, b)
+        for w, b in zip(parameters[: network.depth], parameters[network.depth :], strict=True)
+    ]
+    # With s_l the base-2 logarithms of the scales of layer l, the weight w_ij of layer l becomes
+    # 2^(s_l[i] - s_(l-1)[j]) w_ij. Setting each neuron's s to balance it, given its neighbors, is
+    # coordinate descent on a max-plus problem (Osborne's balancing in the maximum norm) and
+    # converges. Rounding all s to integers afterwards leaves maxima that differ by a factor of at
+    # most four; further integer sweeps, which move a neuron only when they differ by more than two,
+    # end when none does.
+    scales = [np.zeros(n) for n in network.widths]
+    _sweep(layers, scales, whole=False)
+    if powers_of_two:
+        scales = [np.round(s) for s in scales]
+        _sweep(layers, scales, whole=True)
+    weights = [
+        _like(w, np.asarray(w, np.float64) * np.exp2(s[:, None] - r[None, :]))
+        for w, s, r in zip(network.weights, scales[1:], scales[:-1], strict=True)
+    ]
+    biases = [
+        _like(b, np.asarray(b, np.float64) * np.exp2(s))
+        for b, s in zip(network.biases, scales[1:], strict=True)
+    ]
+    return ReLUNetwork(weights, biases)
+
+
+class _Layer:
+    """Logarithms of the nonzero parameters of one layer, by rows and by columns."""
+
+    def __init__(self, weights: np.ndarray, bias: np.ndarray):
+        self.row, self.column = np.nonzero(weights)
+        self.log = np.log2(np.abs(weights[self.row, self.column]))
+        with np.errstate(divide="ignore"):
+            self.bias = np.log2(np.abs(bias))
+        self.by_row = _Groups(self.row, weights.shape[0])
+        self.by_column = _Groups(self.column, weights.shape[1])
+
+    def incoming(self, before: np.ndarray) -> np.ndarray:
+        """The largest logarithm per row, without the row's own scale."""
+        return np.maximum(self.by_row.largest(self.log - before[self.column]), self.bias)
+
+    def outgoing(self, after: np.ndarray) -> np.ndarray:
+        """The largest logarithm per column, without the column's own scale."""
+        return self.by_column.largest(self.log + after[self.row])
+
+
+class _Groups:
+    """Maxima over groups of entries, minus infinity where a group is empty."""
+
+    def __init__(self, group: np.ndarray, count: int):
+        self.order = np.argsort(group, kind="stable")
+        self.present, self.starts = np.unique(group[self.order], return_index=True)
+        self.count = count
+
+    def largest(self, entries: np.ndarray) -> np.ndarray:
+        result = np.full(self.count, -np.inf)
+        if len(self.present):
+            result[self.present] = np.maximum.reduceat(entries[self.order], self.starts)
+        return result
+
+
+def _sweep(layers: list[_Layer], scales: list[np.ndarray], whole: bool) -> None:
+    """Balance all hidden layers, forwards and backwards, in place, until nothing moves."""
+    hidden = range(1, len(layers))
+    for _ in range(_MAX_SWEEPS):
+        moved = 0.0
+        for i in (*hidden, *reversed(hidden)):
+            high = layers[i].outgoing(scales[i + 1])
+            low = layers[i - 1].incoming(scales[i - 1])
+            alive = np.isfinite(high) & np.isfinite(low)
+            target = np.where(alive, high - low, 0.0) / 2
+            step = np.where(alive, target - scales[i], 0.0)
+            step = np.where(np.abs(step) > 0.5, np.round(step), 0.0) if whole else step
+            scales[i] = scales[i] + step
+            moved = max(moved, float(np.max(np.abs(step), initial=0.0)))
+        if moved <= _CONVERGED:
+            return
+
+
+def _like(parameter: Any, value: np.ndarray) -> Any:
+    """`value` as the same kind of array and the same dtype as `parameter`."""
+    value = value.astype(parameter.dtype)
+    return value if isinstance(parameter, np.ndarray) else jnp.asarray(value)
