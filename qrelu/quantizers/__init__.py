@@ -1,1 +1,15 @@
-"""quantizers"""
+"""Grids and how to round to them: exact values, straight-through gradients, codes and packed bits.
+
+A quantizer is an Equinox module that is called on numbers; `quantize` maps it over the parameters
+of any pytree. `encode` and `decode` translate between grid values and integer codes, `pack` and
+`unpack` between codes and bytes.
+"""
+
+from ._abstract import AbstractQuantizer as AbstractQuantizer
+from ._abstract import AbstractUniformGrid as AbstractUniformGrid
+from ._packing import pack as pack
+from ._packing import unpack as unpack
+from ._quantize import quantize as quantize
+from ._uniform import FixedPoint as FixedPoint
+from ._uniform import Uniform as Uniform
+from ._uniform import paper_grid as paper_grid

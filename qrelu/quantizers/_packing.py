@@ -1,0 +1,108 @@
+"""Signed integer codes as a dense string of bits, and back."""
+
+import operator
+
+import numpy as np
+from jaxtyping import Array
+
+CHUNK = 2**17  # codes at a time: a multiple of 8, so that chunks end on whole bytes
+
+
+def _check_bits(call: str, bits: int) -> int:
+    bits = operator.index(bits)
+    if not 1 <= bits <= 64:
+        raise ValueError(f"`{call}(bits=...)` must be from 1 to 64; got {bits}.")
+    return bits
+
+
+def pack(codes: np.ndarray | Array | list | np.integer | int, bits: int) -> bytes:
+    r"""Codes in two's complement, `bits` bits each, without gaps.
+
+    Code $k$ occupies the bits $k \cdot bits$ to $(k+1) \cdot bits - 1$ of the string; bit $j$ is
+    bit $j \bmod 8$ of byte $\lfloor j/8 \rfloor$, the lowest first (for 8, 16, 32 and 64 bits this
+    is the little-endian integer). The last byte is filled with zeros.
+
+    **Arguments:**
+
+    - `codes`: integers from $-2^{bits-1}$ to $2^{bits-1} - 1$, of any shape, in C order.
+    - `bits`: bits for one code, 1 to 64.
+
+    **Returns:**
+
+    $\lceil n \cdot bits / 8 \rceil$ bytes for $n$ codes.
+
+    **Raises:**
+
+    - `ValueError`: for a code that does not fit, or for `bits` out of range.
+    - `TypeError`: for codes that are not integers.
+    """
+    bits = _check_bits("pack", bits)
+    flat = np.asarray(codes).reshape(-1)
+    if flat.size == 0:
+        return b""
+    if not np.issubdtype(flat.dtype, np.integer):
+        raise TypeError(
+            f"`pack(codes, bits)` must get integers; got {flat.dtype}. Use `encode` of a quantizer."
+        )
+    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    if int(flat.min()) < lowest or int(flat.max()) > highest:
+        raise ValueError(
+            f"`pack(codes, bits={bits})` must get codes from {lowest} to {highest}; got "
+            f"{flat.min()} to {flat.max()}. Use more bits."
+        )
+    parts = []
+    for start in range(0, flat.size, CHUNK):
+        part = flat[start : start + CHUNK].astype("<i8")
+        octets = part.view(np.uint8).reshape(-1, 8)[:, : -(-bits // 8)]
+        flags = np.unpackbits(octets, axis=1, count=bits, bitorder="little")
+        parts.append(np.packbits(flags, bitorder="little").tobytes())
+    return b"".join(parts)
+
+
+def unpack(data: bytes | bytearray | memoryview, bits: int, count: int) -> np.ndarray:
+    r"""The codes that `pack` wrote.
+
+    **Arguments:**
+
+    - `data`: the bytes, exactly $\lceil count \cdot bits / 8 \rceil$ of them.
+    - `bits`: bits for one code, 1 to 64.
+    - `count`: number of codes.
+
+    **Returns:**
+
+    int64 codes, shape `(count,)`.
+
+    **Raises:**
+
+    - `ValueError`: if the length is wrong or the filling bits are not zero: the data are damaged,
+        or were packed with other `bits` or another `count`.
+    """
+    bits = _check_bits("unpack", bits)
+    count = operator.index(count)
+    if count < 0:
+        raise ValueError(f"`unpack(count=...)` must be a non-negative integer; got {count}.")
+    octets = np.frombuffer(data, dtype=np.uint8)
+    length = -(-count * bits // 8)
+    if octets.size != length:
+        raise ValueError(
+            f"`unpack(data, bits={bits}, count={count})` must get {length} bytes; got "
+            f"{octets.size}. The data are truncated, or were packed with other bits or count."
+        )
+    filling = 8 * length - count * bits
+    if filling and int(octets[-1]) >> (8 - filling):
+        raise ValueError(
+            f"`unpack(data, bits={bits}, count={count})` must get data whose last {filling} bits "
+            "are zero. The data are damaged, or were packed with other bits or count."
+        )
+    codes = np.empty(count, np.int64)
+    width = -(-bits // 8)
+    for start in range(0, count, CHUNK):
+        stop = min(count, start + CHUNK)
+        part = octets[start * bits // 8 : -(-stop * bits // 8)]
+        flags = np.unpackbits(part, count=(stop - start) * bits, bitorder="little")
+        wide = np.zeros((stop - start, 8), np.uint8)
+        wide[:, :width] = np.packbits(flags.reshape(-1, bits), axis=1, bitorder="little")
+        # Shifting up and back down copies the sign bit into the bits above.
+        shift = 64 - bits
+        codes[start:stop] = (wide.view("<i8")[:, 0] << shift) >> shift
+    return codes
