@@ -9,7 +9,8 @@ from ._network import ReLUNetwork
 
 # Differences of base-2 logarithms that count as balanced: a few rounding errors of the logarithms.
 _CONVERGED = 1e-13
-_MAX_SWEEPS = 100_000
+_MAX_SWEEPS = 10_000
+_FAST_SWEEPS = 300
 
 
 def normalize(network: ReLUNetwork, *, powers_of_two: bool = False) -> ReLUNetwork:
@@ -47,11 +48,12 @@ def normalize(network: ReLUNetwork, *, powers_of_two: bool = False) -> ReLUNetwo
         for w, b in zip(parameters[: network.depth], parameters[network.depth :], strict=True)
     ]
     # With s_l the base-2 logarithms of the scales of layer l, the weight w_ij of layer l becomes
-    # 2^(s_l[i] - s_(l-1)[j]) w_ij. Setting each neuron's s to balance it, given its neighbors, is
-    # coordinate descent on a max-plus problem (Osborne's balancing in the maximum norm) and
-    # converges. Rounding all s to integers afterwards leaves maxima that differ by a factor of at
-    # most four; further integer sweeps, which move a neuron only when they differ by more than two,
-    # end when none does.
+    # 2^(s_l[i] - s_(l-1)[j]) w_ij. Balancing one neuron given its neighbors (Osborne's method in
+    # the maximum norm) replaces high > low, the logarithms of its two maxima, by their mean: the
+    # largest logarithm around it falls, none around it rises above the new one, so the sorted
+    # logarithms of all parameters decrease lexicographically and the sweeps converge. Moving by
+    # round((high - low) / 2) when high - low > 1 lowers the larger one too, so whole sweeps on
+    # integers end, with maxima within a factor of two.
     scales = [np.zeros(n) for n in network.widths]
     _sweep(layers, scales, whole=False)
     if powers_of_two:
@@ -104,18 +106,21 @@ class _Groups:
 
 
 def _sweep(layers: list[_Layer], scales: list[np.ndarray], whole: bool) -> None:
-    """Balance all hidden layers, forwards and backwards, in place, until nothing moves."""
-    hidden = range(1, len(layers))
-    for _ in range(_MAX_SWEEPS):
+    """Balance all hidden layers in place, one after the other, until nothing moves."""
+    # Along a chain of layers the sweeps are Gauss-Seidel for a discrete Laplacian: over-relaxation
+    # by Young's factor, kept below the values that made wide networks oscillate, saves two thirds
+    # of them. Plain sweeps, which are sure to converge, take over in time.
+    fast = 1.0 if whole else min(1.5, 2 / (1 + np.sin(np.pi / len(layers))))
+    for k in range(_MAX_SWEEPS):
         moved = 0.0
-        for i in (*hidden, *reversed(hidden)):
+        for i in range(1, len(layers)):
             high = layers[i].outgoing(scales[i + 1])
             low = layers[i - 1].incoming(scales[i - 1])
             alive = np.isfinite(high) & np.isfinite(low)
             target = np.where(alive, high - low, 0.0) / 2
             step = np.where(alive, target - scales[i], 0.0)
             step = np.where(np.abs(step) > 0.5, np.round(step), 0.0) if whole else step
-            scales[i] = scales[i] + step
+            scales[i] = scales[i] + (fast if k < _FAST_SWEEPS else 1.0) * step
             moved = max(moved, float(np.max(np.abs(step), initial=0.0)))
         if moved <= _CONVERGED:
             return
