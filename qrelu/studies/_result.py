@@ -1,0 +1,128 @@
+"""What a study found: its table, its rates, its figure, its files."""
+
+import dataclasses
+import functools
+import io
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from ._case import COLUMNS, SCHEMA, parts_of
+from ._curves import RATE_SCHEMA, Curve, curves_of, rate_row
+from ._files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyResult:
+    """The finished parts of a study. `Study.run` and `studies.load` make it.
+
+    **Arguments:**
+
+    - `description`: the record of the study, as in its study.json.
+    - `frame`: every stored column of the finished parts.
+    """
+
+    description: dict
+    frame: pl.DataFrame
+
+    @property
+    def missing(self) -> int:
+        """How many fits of the study are not computed yet."""
+        return len(parts_of(self.description)) - self.frame["part"].n_unique()
+
+    def table(self) -> pl.DataFrame:
+        """One row per target, family, rule, size and seed.
+
+        `connectivity` counts the network as it is, after rounding; `limit` is null where none is
+        known, and `error` is null where `notes` says why there is none. Running times are apart,
+        in `seconds()`: the table of a study is the same however often it was interrupted.
+        """
+        return self.frame.select(COLUMNS)
+
+    def seconds(self) -> pl.DataFrame:
+        """The running time of each row; the first rule of a family includes the common fit."""
+        return self.frame.select("target", "family", "rule", "size", "seed", "seconds")
+
+    def environments(self) -> pl.DataFrame:
+        """The versions, devices and number types that computed the parts, with their counts.
+
+        More than one row means that the table was not computed by one installation throughout.
+        """
+        names = ["qrelu", "jax", "numpy", "python", "device", "dtype"]
+        whole = self.frame.filter(pl.col("error").is_not_null())
+        return whole.group_by(names, maintain_order=True).len("rows")
+
+    @functools.cached_property
+    def _curves(self) -> list[Curve]:
+        targets = self.description["targets"]
+        return curves_of(self.frame, {item["name"]: item["magnitude"] for item in targets})
+
+    def rates(self) -> pl.DataFrame:
+        """One row per target, family and rule: the fitted rate and the distance to the limit.
+
+        `gamma`, `lower` and `upper` are null where no rate is established; `verdict` says why.
+        `error_over_limit` and `bits_per_weight` are those of the largest size.
+        """
+        return pl.DataFrame([rate_row(curve) for curve in self._curves], schema=RATE_SCHEMA)
+
+    def figure(self) -> "Figure":
+        """Error against connectivity, both logarithmic: points, fits, limits and floors.
+
+        One row of panels per target and one column per family; color and line style tell the
+        rounding rule. The figure belongs to no window: `savefig` writes it.
+        """
+        from ._figure import draw  # plotting is loaded when a figure is asked for
+
+        return draw(self._curves, self.description["norm"]["name"])
+
+    def save(self, directory: str | os.PathLike) -> dict[str, pathlib.Path]:
+        """Write table and rates as CSV and the figure as PNG and SVG, each whole or not at all.
+
+        **Arguments:**
+
+        - `directory`: an existing or new directory, such as the study's own.
+
+        **Returns:**
+
+        The paths by name: "table", "rates", "png" and "svg".
+        """
+        home = pathlib.Path(directory)
+        home.mkdir(parents=True, exist_ok=True)
+        figure = self.figure()
+        contents = {
+            "table": ("table.csv", self.table().write_csv().encode()),
+            "rates": ("rates.csv", self.rates().write_csv().encode()),
+        }
+        for kind in ("png", "svg"):
+            buffer = io.BytesIO()
+            # Without a date the same study gives the same file.
+            figure.savefig(
+                buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None
+            )
+            contents[kind] = (f"figure.{kind}", buffer.getvalue())
+        paths = {}
+        for name, (file, data) in contents.items():
+            paths[name] = home / file
+            write_atomically(paths[name], data)
+        return paths
+
+
+def joined(description: dict, frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """The rows of the parts in the order of the study: target, family, size, seed."""
+    order = {item["name"]: i for i, item in enumerate(description["targets"])}
+    rank = {(item["base"], item["rule"]): i for i, item in enumerate(description["families"])}
+    rows = [row for part in frames.values() for row in part.rows(named=True)]
+    rows.sort(
+        key=lambda row: (
+            order[row["target"]],
+            rank[row["family"], row["rule"]],
+            row["size"],
+            row["seed"],
+        )
+    )
+    return pl.DataFrame(rows, schema=SCHEMA)

@@ -1,0 +1,174 @@
+"""A grid of targets, families, sizes and seeds, computed part by part and resumable."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import polars as pl
+
+from ..families import AbstractFamily
+from ..norms import AbstractNorm
+from ..targets import AbstractTarget
+from ._case import SCHEMA, Part, base_of, compute, parts_of, rule_of
+from ._identity import describe, describe_study, environment, fingerprint
+from ._progress import reporting
+from ._result import StudyResult, joined
+from ._store import Store
+
+
+class Study(eqx.Module):
+    r"""How the error of families of networks falls with the size, on several targets.
+
+    One fit for every target, unrounded family, size and seed; every `families.Quantized` copy of
+    a family rounds that family's fit, so that rules are compared on the same network.
+
+    **Arguments:**
+
+    - `targets`: the functions to approximate, with different names.
+    - `families`: the families, with different names; `families.Quantized` ones may be among them.
+    - `sizes`: the connectivities $M$ asked for, increasing, at least the families' smallest.
+    - `norm`: what measures the distance, such as `norms.L2()`.
+    - `seeds`: one run per seed; a family without randomness gives the same numbers for each.
+
+    **Raises:**
+
+    - `ValueError`: for an empty list, equal names, sizes that do not increase or that a family
+        cannot have.
+    """
+
+    targets: tuple[AbstractTarget, ...] = eqx.field(converter=tuple)
+    families: tuple[AbstractFamily, ...] = eqx.field(converter=tuple)
+    sizes: tuple[int, ...] = eqx.field(converter=tuple, static=True)
+    norm: AbstractNorm
+    seeds: tuple[int, ...] = eqx.field(converter=tuple, static=True, default=(0,))
+
+    def __check_init__(self):
+        for word in ("targets", "families", "sizes", "seeds"):
+            if not getattr(self, word):
+                raise ValueError(f"`Study({word}=...)` must name at least one; got none.")
+        for word in ("targets", "families"):
+            _different(word, [item.name for item in getattr(self, word)])
+        _different("seeds", list(self.seeds))
+        if any(not isinstance(n, int) or n < 1 for n in self.sizes):
+            raise ValueError(
+                f"`Study(sizes=...)` must be positive integers; got {list(self.sizes)}."
+            )
+        if any(a >= b for a, b in zip(self.sizes, self.sizes[1:], strict=False)):
+            raise ValueError(
+                f"`Study(sizes=...)` must increase; got {list(self.sizes)}. Sort them and name "
+                "each once."
+            )
+        bases = {}
+        for family in self.families:
+            base = base_of(family)
+            if bases.setdefault(base.name, describe(base)) != describe(base):
+                raise ValueError(
+                    f"`Study(families=...)` must have one definition per name; got two families "
+                    f"named {base.name!r} with different settings. Study them one at a time."
+                )
+            if self.sizes[0] < base.minimum_size:
+                raise ValueError(
+                    f"`Study(sizes=...)` must be at least {base.minimum_size} for the family "
+                    f"{base.name}; got {self.sizes[0]}. Start at a larger size or leave the "
+                    "family out."
+                )
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that differ between different studies."""
+        return fingerprint(self._description())
+
+    def _description(self) -> dict[str, Any]:
+        families = [(family, base_of(family).name, rule_of(family)) for family in self.families]
+        return describe_study(self.targets, families, self.sizes, self.norm, self.seeds)
+
+    def run(
+        self, directory: str | os.PathLike | None = None, *, progress: bool | None = None
+    ) -> StudyResult:
+        """Compute what is not stored yet and return everything.
+
+        Every finished part is written at once and whole, so a run that is stopped at any moment
+        (also by a crash or a lost machine) loses the part in hand and nothing else; the same call
+        continues it and ends with the same table. A stored part that does not pass its check is
+        set aside in `damaged/`, named in a warning, and computed again.
+
+        **Arguments:**
+
+        - `directory`: where the parts are kept; None keeps them in memory only.
+        - `progress`: a progress line on stderr; None shows it if stderr is a terminal.
+
+        **Returns:**
+
+        A `StudyResult`.
+
+        **Raises:**
+
+        - `ValueError`: if the directory holds another study or another process computes there.
+        - `OSError`: if the directory cannot be written; what was computed stays.
+        """
+        description = self._description()
+        parts = parts_of(description)
+        frames: dict[str, pl.DataFrame] = {}
+        if directory is None:
+            self._compute(parts, frames, None, fingerprint(description), progress)
+            return StudyResult(description, joined(description, frames))
+        try:
+            store = Store(directory, description)
+            frames = {name: frame for name, frame in store.finished(parts)}
+            if len(frames) < len(parts):
+                with store.writing():
+                    frames = {name: frame for name, frame in store.finished(parts, mend=True)}
+                    self._compute(parts, frames, store, store.fingerprint, progress)
+        except OSError as reason:
+            raise OSError(
+                f"`Study.run({str(directory)!r})` must be able to use its directory; "
+                f"{reason.strerror or reason}. What was computed stays there: free space, mend the "
+                "permissions or choose another directory, and run again."
+            ) from reason
+        return StudyResult(description, joined(description, frames))
+
+    def _compute(
+        self,
+        parts: Sequence[Part],
+        frames: dict[str, pl.DataFrame],
+        store: Store | None,
+        study: str,
+        progress: bool | None,
+    ) -> None:
+        """Add to `frames` the parts that are not in it, and to the store as each is finished."""
+        left = [part for part in parts if part.name not in frames]
+        targets = {target.name: target for target in self.targets}
+        around = environment()
+        with reporting(left, len(frames), progress) as done:
+            for part in left:
+                members = [f for f in self.families if base_of(f).name == part.family]
+                rows = compute(part, targets[part.target], members, self.norm)
+                beside = {**around, "study": study, "part": part.name}
+                frame = pl.DataFrame([{**row, **beside} for row in rows], schema=SCHEMA)
+                if store is not None:
+                    store.write(part, frame)
+                frames[part.name] = frame
+                done(part)
+
+
+def load(directory: str | os.PathLike) -> StudyResult:
+    """Read a stored study without its targets or families: what is finished, in the same order.
+
+    **Arguments:**
+
+    - `directory`: what `Study.run` was given.
+
+    **Returns:**
+
+    A `StudyResult`; its `missing` counts the fits that are not computed yet.
+
+    **Raises:**
+
+    - `ValueError`: if there is no study, or a stored part is damaged (run the study again: it
+        sets the part aside and computes it anew).
+    """
+    store = Store(directory)
+    parts = parts_of(store.description)
+    frames = {name: frame for name, frame in store.finished(parts, strict=True)}
+    return StudyResult(store.description, joined(store.description, frames))
