@@ -10,3 +10,4 @@ from ._lp import L1 as L1
 from ._lp import L2 as L2
 from ._measured import Local as Local
 from ._measured import Measured as Measured
+from ._sup import Sup as Sup

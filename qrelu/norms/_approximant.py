@@ -21,7 +21,7 @@ def as_pieces(approximant: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
     if not (hasattr(approximant, "breakpoints") and hasattr(approximant, "values")):
         raise TypeError(
             "`distance(approximant, target)` must get a `ReLUNetwork` or its `Pieces`; got "
-            f"{type(approximant).__name__}. For two arrays use `between(breakpoints, values, target)`."
+            f"{type(approximant).__name__}. For two arrays use `between(...)`."
         )
     return as_arrays(approximant.breakpoints, approximant.values, target)
 
@@ -67,8 +67,8 @@ def as_arrays(breakpoints: Any, values: Any, target: Any) -> tuple[np.ndarray, n
     slack = 8 * np.spacing(max(abs(a), abs(b)))
     if t[0] > a + slack or t[-1] < b - slack:
         raise ValueError(
-            f"`distance(approximant, target)` must get an approximant on all of [{a!r}, {b!r}]; got "
-            f"one on [{t[0]!r}, {t[-1]!r}]. Extend it, or give the target the smaller domain."
+            f"`distance(approximant, target)` must get an approximant on [{a!r}, {b!r}]; got one "
+            f"on [{t[0]!r}, {t[-1]!r}]. Extend it, or give the target the smaller domain."
         )
     if t[0] == a and t[-1] == b:
         return t, p

@@ -35,6 +35,33 @@ class Cells(NamedTuple):
         return Cells(*(field[index] for field in self))
 
 
+class Cuts(NamedTuple):
+    """Points `at` inside the cells `index`, in order; `cells` are the distinct ones."""
+
+    at: np.ndarray
+    index: np.ndarray
+    cells: np.ndarray
+    first: np.ndarray
+
+    @staticmethod
+    def of(cells: Cells, at: np.ndarray, index: np.ndarray) -> "Cuts":
+        """In order, without repetitions and without points that are not strictly inside."""
+        order = np.lexsort((at, index))
+        at, index = at[order], index[order]
+        inside = (at > cells.lower[index]) & (at < cells.upper[index])
+        inside[1:] &= (at[1:] != at[:-1]) | (index[1:] != index[:-1])
+        at, index = at[inside], index[inside]
+        return Cuts(at, index, *np.unique(index, return_index=True))
+
+    def starts(self, at_cuts: np.ndarray, at_lower: np.ndarray) -> np.ndarray:
+        """A column for the parts' lower ends from its values at the cuts and the lower ends."""
+        return np.insert(at_cuts, self.first, at_lower)
+
+    def ends(self, at_cuts: np.ndarray, at_upper: np.ndarray) -> np.ndarray:
+        """A column for the parts' upper ends from its values at the cuts and the upper ends."""
+        return np.insert(at_cuts, np.append(self.first[1:], len(self.at)), at_upper)
+
+
 @dataclass(frozen=True)
 class Difference:
     """`approximant - target` on [breakpoints[0], breakpoints[-1]]; see the module's text."""
@@ -55,7 +82,7 @@ class Difference:
             values = np.asarray(self.target(x.ravel()), dtype=np.float64)
         if values.shape != (x.size,):
             raise ValueError(
-                f"`distance(..., target)` must get a target that maps an array of shape ({x.size},) "
+                f"`distance(..., target)` needs a target that maps an array of shape ({x.size},) "
                 f"to the same shape; got {values.shape} from {_name(self.target)}. Write it with "
                 "array operations (`numpy` or `jax.numpy`)."
             )
@@ -84,27 +111,20 @@ class Difference:
         owner = np.searchsorted(t, knots[:-1], side="right") - 1
         return Cells(knots[:-1], knots[1:], values[:-1], values[1:], owner)
 
-    def split(self, cells: Cells, at: np.ndarray, index: np.ndarray) -> Cells:
-        """The cells `index` (each listed once, ascending) cut at the points `at`.
+    def at(self, x: np.ndarray, owner: np.ndarray) -> np.ndarray:
+        """The difference at `x` in the pieces `owner`."""
+        return self.linear(x, owner) - self.of_target(x)
 
-        `at` and `index` have the same length; a cell that appears k times is cut into k + 1. Points
-        that are not strictly inside, or not increasing, are left out.
-        """
-        order = np.lexsort((at, index))
-        at, index = at[order], index[order]
-        inside = (at > cells.lower[index]) & (at < cells.upper[index])
-        inside[1:] &= (at[1:] != at[:-1]) | (index[1:] != index[:-1])
-        at, index = at[inside], index[inside]
-        chosen, first = np.unique(index, return_index=True)
-        old = cells.take(chosen)
-        value = self.linear(at, cells.owner[index])
-        after = np.append(first[1:], len(at))
+    def split(self, cells: Cells, cuts: "Cuts") -> Cells:
+        """The cut cells in parts; cells without a cut are left out."""
+        old = cells.take(cuts.cells)
+        value = self.linear(cuts.at, cells.owner[cuts.index])
         return Cells(
-            np.insert(at, first, old.lower),
-            np.insert(at, after, old.upper),
-            np.insert(value, first, old.left),
-            np.insert(value, after, old.right),
-            np.insert(cells.owner[index], first, old.owner),
+            cuts.starts(cuts.at, old.lower),
+            cuts.ends(cuts.at, old.upper),
+            cuts.starts(value, old.left),
+            cuts.ends(value, old.right),
+            cuts.starts(cells.owner[cuts.index], old.owner),
         )
 
     def cut(self, cells: Cells, index: np.ndarray) -> Cells:
@@ -121,24 +141,25 @@ class Difference:
         sign = np.where(at_u, 1.0, -1.0)[graded, None]
         from_end = np.where(at_u, u, v)[graded, None]
         points = from_end + sign * (v - u)[graded, None] * 2.0 ** -np.arange(1.0, GRADES + 1)
-        return self.split(
+        cuts = Cuts.of(
             cells,
             np.concatenate([middle[plain], points.ravel()]),
             np.concatenate([index[plain], np.repeat(index[graded], GRADES)]),
         )
+        return self.split(cells, cuts)
 
     def not_finite(self, x: np.ndarray, values: np.ndarray) -> ValueError:
         """The error for a target whose values are not finite: it says where."""
         bad = np.flatnonzero(~np.isfinite(values.ravel()))
         place, value = x.ravel()[bad[0]], values.ravel()[bad[0]]
         return ValueError(
-            f"`distance(..., target)` must get a target that is finite on its domain; got {value} "
-            f"from {_name(self.target)} at x = {place!r}. Move the domain away from there or define "
-            "the value."
+            f"`distance(..., target)` needs a target that is finite on its domain; got {value} "
+            f"from {_name(self.target)} at x = {place!r}. Move the domain away or define the "
+            "value there."
         )
 
 
-# Twelve halvings per round take |x - c|^(1/2) from any piece to 1e-12 of its integral in two rounds.
+# Twelve halvings a round: two rounds take |x - c|^(1/2) to 1e-12 of its integral.
 GRADES = 12
 
 

@@ -2,8 +2,9 @@
 
 from ._abstract import AbstractNorm
 from ._lp import L1, L2
+from ._sup import Sup
 
-_NORMS = {"l1": L1, "l2": L2}
+_NORMS = {"l1": L1, "l2": L2, "sup": Sup, "linf": Sup, "max": Sup, "uniform": Sup}
 
 
 def get(name: str) -> AbstractNorm:

@@ -72,3 +72,27 @@ def integrals(t: np.ndarray, p: np.ndarray, target: Any, power: int) -> Integral
     count = len(t) - 1
     values = np.bincount(owner, cells, minlength=count)
     return Integrals(values, 8 * EPS * values, np.bincount(owner, h * eta**power, minlength=count))
+
+
+def suprema(
+    t: np.ndarray, p: np.ndarray, target: Any, grouped: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Largest |difference| (on every piece when `grouped`), where, and with rounding added.
+
+    A linear function is largest at an end of its piece, so the merged knots are enough.
+    """
+    x, d, noise, owner = merged(t, p, target)
+    size = np.abs(d)
+    if not grouped:
+        k = int(np.argmax(size))
+        return size[k : k + 1], x[k : k + 1], (size + noise).max(keepdims=True)
+    # Points of piece k: the lower ends of its cells and the upper end of the last.
+    first = np.searchsorted(owner, np.arange(len(t) - 1))
+    after = np.append(first[1:], len(owner))
+    places = np.maximum.reduceat(size, first)
+    values = np.maximum(places, size[after])
+    ceilings = np.maximum(np.maximum.reduceat(size + noise, first), (size + noise)[after])
+    hit = np.flatnonzero(size[:-1] == values[owner])
+    locations = x[after]
+    locations[owner[hit[::-1]]] = x[hit[::-1]]
+    return values, locations, ceilings

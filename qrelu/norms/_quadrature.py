@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._difference import EPS, Cells, Difference
+from ._difference import EPS, Cells, Cuts, Difference
 from ._roots import cuts
 
 # Gauss 7, Kronrod 15 on [-1, 1], from QUADPACK (Piessens et al. 1983), routine qk15.
@@ -156,7 +156,7 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
         signed = np.isin(rule.index, refine)
         at, index = rule.at[signed], rule.index[signed]
         cells = Cells.join(
-            difference.split(cells, at, index),
+            difference.split(cells, Cuts.of(cells, at, index)),
             difference.cut(cells, np.setdiff1d(refine, index)),
         )
         spent += COUNT * cells.count
