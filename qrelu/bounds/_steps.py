@@ -1,0 +1,199 @@
+"""Steps that guarantee an error, and the bits that they cost."""
+
+import fractions
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from ..networks import ReLUNetwork
+from ..quantizers import Uniform
+from ._lipschitz import recursion
+from ._outward import down, up, upper_sum
+
+Rounding = Literal["nearest", "floor", "toward_zero"]
+
+
+def rate_step(
+    network: ReLUNetwork,
+    gamma: float,
+    input_radius: float,
+    *,
+    rounding: Rounding = "toward_zero",
+    constant: Literal["norms", "entries"] = "norms",
+) -> float:
+    r"""A step whose rounding moves the network's function by at most $M^{-\gamma}$.
+
+    $M$ is the connectivity of the network. With `Uniform(step, rounding)`, for every input with
+    $|x_j| \le$ `input_radius` every output moves by at most $M^{-\gamma}$ (in exact evaluation of
+    both networks). Hence a sequence of networks with errors $O(M^{-\gamma})$ keeps that rate when
+    each is rounded with its own step.
+
+    **Arguments:**
+
+    - `network`: the network to round; its own layers' norms and zeros decide.
+    - `gamma`: the rate to keep, positive.
+    - `input_radius`: largest absolute coordinate of an input.
+    - `rounding`: "toward_zero" (no norm grows, the largest error is one step), "floor", or
+        "nearest" (the largest error is half a step).
+    - `constant`: "norms" uses the norms of the layers, in $\ell^1$ or in $\ell^\infty$, whichever
+        allows the larger step; "entries" follows every unit by itself, with a step at least
+        as large.
+
+    **Returns:**
+
+    The step, rounded downwards, with an allowance for the rounding of the grid's values.
+
+    **Raises:**
+
+    - `ValueError`: for `gamma` or a radius that is not positive and finite, or if the parameters'
+        type is too narrow for such a step.
+
+    **Reference:** the steps are those of [gonon2023] for sequences that keep their rate, with the sharper constant of `parameter_lipschitz` for the network at hand; derived, proof above the code.
+    """  # noqa: E501
+    for name, value in (("gamma", gamma), ("input_radius", input_radius)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"`rate_step({name}=...)` must be positive and finite; got {value}.")
+    Uniform(1.0, rounding)  # refuses an unknown rounding
+    if constant == "norms":
+        constants = [_norms(network, input_radius, p) for p in (1.0, math.inf)]
+    elif constant == "entries":
+        constants = [_entries(network, input_radius)]
+    else:
+        raise ValueError(
+            f'`rate_step(constant=...)` must be "norms" or "entries"; got {constant!r}.'
+        )
+    accuracy = down(down(max(network.connectivity, 1) ** -gamma))
+    grows = rounding != "toward_zero"
+    error = max(_largest_error(k, accuracy, grows) for k in constants)
+    # A grid value is one rounded product, so a parameter may move a few units in its last place
+    # further than the step (half the step for nearest) says.
+    epsilon = max(float(np.finfo(_dtype(p)).eps) for p in (*network.weights, *network.biases))
+    error = down(down(error * (1 - 4 * epsilon)) - up(4 * epsilon * network.magnitude))
+    if error <= 0:
+        raise ValueError(
+            f"`rate_step(gamma={gamma})` must get a network whose parameters resolve the step; the "
+            f"largest is {network.magnitude:.3g} and would need more digits than its type has. Use "
+            "float64 parameters, `networks.normalize`, or a smaller `gamma`."
+        )
+    return 2 * error if rounding == "nearest" else error
+
+
+# Let theta' be the rounded network and d the largest |theta_i - theta'_i|. Rounding keeps zeros, so
+# the support of theta contains that of theta'. With K(g) the constant in which the weights of
+# theta' may have norms larger by alpha_l g (theta alone bounds the activations in it),
+#     |R_theta - R_theta'| <= d K(d),
+# so any d with d K(d) <= accuracy is enough. Rounding toward zero lowers every |theta_i|, hence the
+# l^1 and l^inf norms (not the l^2 norm), and d K(0) <= accuracy is enough. For the other roundings
+# the classical condition d <= min(accuracy/(e K(0)), min_l r_l/(alpha_l (L - 1))) implies
+# d K(d) <= accuracy, because (1 + 1/(L - 1))^(L - 1) <= e; the largest d is found by bisection.
+def _largest_error(constant: Callable[[float], float], accuracy: float, grows: bool) -> float:
+    if not grows:
+        k = constant(0.0)
+        return down(accuracy / k) if k > 0 else accuracy
+    error = accuracy / max(constant(0.0), 1e-300)
+    while up(error * constant(error)) > accuracy:
+        error /= 2
+    below, above = error, 2 * error
+    for _ in range(20):
+        middle = (below + above) / 2
+        if up(middle * constant(middle)) <= accuracy:
+            below = middle
+        else:
+            above = middle
+    return below
+
+
+def _norms(network: ReLUNetwork, input_radius: float, p: float) -> Callable[[float], float]:
+    """The constant of the class that the network's own norms and zeros define."""
+    radii, bias_radii, nonzeros = [], [], []
+    for weight, bias in _layers(network):
+        support = weight != 0
+        axis = 0 if p == 1 else 1
+        radii.append(float(upper_sum(abs(weight), axis).max()))
+        bias_norm = upper_sum(abs(bias), 0) if p == 1 else abs(bias).max()
+        bias_radii.append(float(bias_norm))
+        biases = np.count_nonzero(bias)
+        nonzeros.append((int(support.sum(1).max()), int(support.sum(0).max()), int(biases)))
+    inputs = network.widths[0] if p == 1 else 1
+    size = up(inputs * float(input_radius))
+    return lambda growth: recursion(radii, bias_radii, nonzeros, size, p, growth)
+
+
+# The same proof for every unit by itself: with |.| and <= entry by entry, S_l and t_l the supports
+# of W_l and b_l as zeros and ones, and d the largest change of a parameter,
+#     |y_l - y'_l| <= (|W_l| + g S_l) |y_{l-1} - y'_{l-1}| + d (S_l |y_{l-1}| + t_l),
+#     |y_l| <= |W_l| |y_{l-1}| + |b_l|,
+# with g = 0 for rounding toward zero and g = d otherwise.
+def _entries(network: ReLUNetwork, input_radius: float) -> Callable[[float], float]:
+    """The constant of this network's support and absolute values, unit by unit."""
+    layers = [
+        (abs(weight), (weight != 0).astype(np.float64), abs(bias), (bias != 0).astype(np.float64))
+        for weight, bias in _layers(network)
+    ]
+
+    def constant(growth: float) -> float:
+        size = np.full(network.widths[0], float(input_radius))
+        error = np.zeros(network.widths[0])
+        for weight, support, bias, bias_support in layers:
+            grown = weight + growth * support if growth else weight
+            # Sums of at most 2 n + 1 products of non-negative numbers, each rounded twice.
+            inflation = 1 + (2 * weight.shape[1] + 8) * 2.0**-52
+            error = (grown @ error + support @ size + bias_support) * inflation + 2.0**-1000
+            size = (weight @ size + bias) * inflation + 2.0**-1000
+        return float(error.max())
+
+    return constant
+
+
+def _layers(network: ReLUNetwork) -> list[tuple[np.ndarray, np.ndarray]]:
+    pairs = zip(network.weights, network.biases, strict=True)
+    return [(np.asarray(w, np.float64), np.asarray(b, np.float64)) for w, b in pairs]
+
+
+def _dtype(parameter: Any) -> np.dtype:
+    return np.dtype(parameter.dtype)
+
+
+def bits_per_weight(magnitude: float, step: float, rounding: Rounding = "nearest") -> int:
+    r"""The bits that number the grid values which parameters up to `magnitude` can take.
+
+    $\lceil \log_2 \mathrm{levels} \rceil$ with $2 \lfloor r/\eta + 1/2 \rfloor + 1$ levels for
+    nearest, $2 \lfloor r/\eta \rfloor + 1$ toward zero and
+    $\lfloor r/\eta \rfloor + \lceil r/\eta \rceil + 1$ for floor, at least one bit. The codes fit
+    into that many bits of two's complement, so `quantizers.pack` takes them.
+
+    **Arguments:**
+
+    - `magnitude`: largest absolute parameter $r$, not negative.
+    - `step`: grid spacing $\eta$, positive.
+    - `rounding`: "nearest", "floor" or "toward_zero".
+
+    **Returns:**
+
+    Bits for one parameter, computed in exact arithmetic for float64 parameters.
+
+    **Raises:**
+
+    - `ValueError`: for a negative or infinite magnitude, or a step that is not positive.
+
+    **Reference:** derived: the count of multiples of the step that can be reached.
+    """
+    if not (math.isfinite(magnitude) and magnitude >= 0):
+        raise ValueError(
+            f"`bits_per_weight(magnitude=...)` must be non-negative and finite; got {magnitude}."
+        )
+    Uniform(step, rounding)  # refuses a step that is not positive, or an unknown rounding
+    ratio = fractions.Fraction(float(magnitude)) / fractions.Fraction(float(step))
+    below = math.floor(ratio)
+    # A grid value is a rounded product: the next one may round down to the magnitude itself.
+    if below < 2**53 and (below + 1) * float(step) <= magnitude:
+        below += 1
+    if rounding == "nearest":
+        levels = 2 * math.floor(ratio + fractions.Fraction(1, 2)) + 1
+    elif rounding == "toward_zero":
+        levels = 2 * below + 1
+    else:
+        levels = below + max(math.ceil(ratio), below) + 1
+    return max(1, (levels - 1).bit_length())
