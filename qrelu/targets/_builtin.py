@@ -79,7 +79,7 @@ class Builtin(AbstractTarget):
         domain: tuple[float, float] = (0.0, 1.0),
         breakpoints: tuple[float, ...] = (),
         singular_ends: tuple[bool, bool] = (False, False),
-        regularity: Regularity = Regularity(),
+        regularity: Regularity | None = None,
         turns: tuple[float, ...] = (),
         integral: Callable[[float], float] | None = None,
         closed: dict[tuple[str, float], Closed] | None = None,
@@ -102,7 +102,7 @@ class Builtin(AbstractTarget):
         self.facts = facts
         self.breakpoints = breakpoints
         self.singular_ends = singular_ends
-        self.regularity = regularity
+        self.regularity = regularity or Regularity()
         self._formula = formula
         self._derivative = derivative
         self._second = second
@@ -137,9 +137,9 @@ class Builtin(AbstractTarget):
     def curvature(self, lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
         r"""A bound on $|f''|$ inside each interval $(l_i, u_i)$, infinite where it is unbounded.
 
-        |f''| is monotone between the points of `turns`, so the largest of the values at the two ends
-        and at the turns inside is the supremum. Two parts in 1e12 of it and of the largest |f''| on
-        the domain cover the rounding of the formulas.
+        |f''| is monotone between the points of `turns`, so the largest of its values at the ends
+        and at the turns inside is the supremum. Two parts in 1e12 of that and of the largest |f''|
+        on the domain cover the rounding of the formulas.
         """
         lower, upper = np.broadcast_arrays(
             np.asarray(lower, np.float64), np.asarray(upper, np.float64)

@@ -22,8 +22,8 @@ class KnownRate(NamedTuple):
 class Regularity(NamedTuple):
     r"""What decides the rate.
 
-    - `exponents`: an $a$ for every point where f'' grows like $|x - c|^{a - 2}$ (so $x \log x$ counts
-      as 1); between these points and the kinks f is twice continuously differentiable.
+    - `exponents`: an $a$ for every point where f'' grows like $|x - c|^{a - 2}$ (1 for $x \log x$);
+      between these points and the kinks f is twice continuously differentiable.
     - `kinks`: whether the slope jumps somewhere between pieces with bounded second derivative.
     - `linear`: the number of pieces if f is itself piecewise linear.
     - `hoelder`: the exponent of a function that is rough at every point and every scale.
@@ -44,7 +44,8 @@ def spline_rate(kind: str, p: float, regularity: Regularity) -> KnownRate | None
     Uniform knots with spacing h: on the cell at the singular point the error is
     $h^a \cdot h^{1/p}$ by scaling; the cell number j beyond it adds $(h^a j^{a-2})^p h$, a sum that
     converges iff $(2 - a) p > 1$. So the exponent is $\min(2, a + 1/p)$, with a factor
-    $(\log N)^{1/p}$ where the two are equal. A kink counts as $a = 1$ without the sum: no logarithm.
+    $(\log N)^{1/p}$ where the two are equal. A kink counts as $a = 1$ without that sum, so without
+    the logarithm.
 
     A function whose graph repeats itself at every dyadic scale with factor $2^{-\alpha}$: no
     choice of knots helps, since half of 2N dyadic cells hold no knot.

@@ -42,8 +42,8 @@ def power() -> Builtin:
 
 
 def sqrt() -> Builtin:
-    # The gap of sqrt to its chord over [u, v] is (sqrt v - sqrt u)^2 / (4 (sqrt u + sqrt v)): equal on
-    # all cells for sqrt(t_i) = i(i+1)/(N(N+1)), and h^(1/2)/4 on the first of N equal cells.
+    # The gap of sqrt to its chord over [u, v] is (sqrt v - sqrt u)^2 / (4 (sqrt u + sqrt v)): equal
+    # on all cells for sqrt(t_i) = i(i+1)/(N(N+1)), and h^(1/2)/4 on the first of N equal cells.
     return Builtin(
         "sqrt",
         lambda x, xp: xp.sqrt(x),
@@ -67,7 +67,7 @@ def entropy() -> Builtin:
         return x * xp.log(xp.where(x == 0, 1.0, x))
 
     def modulus(h):
-        # Convex, so |f(x + h) - f(x)| is largest at an end; the function falls by 1/e up to x = 1/e.
+        # Convex, so |f(x + h) - f(x)| is largest at an end; f falls until x = 1/e, then rises.
         near, far = np.minimum(h, 1 / math.e), np.minimum(h, 1 - 1 / math.e)
         return np.maximum(-value(near, np), -value(1 - far, np))
 

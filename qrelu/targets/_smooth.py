@@ -17,8 +17,8 @@ CONVEX = "derived (convex: half of the largest gap to the chord)"
 
 
 def square() -> Builtin:
-    # All N cells of x^2 are alike up to a linear function, so equal cells are best in every norm and
-    # the error is N times (in the p-th power) that of one cell.
+    # All cells of x^2 of one width are alike up to a linear function, so equal cells are best in
+    # every norm, and the p-th power of the error is N times that of one cell.
     closed = {}
     for p, constant in ((math.inf, 1 / 8), (2.0, 1 / math.sqrt(180)), (1.0, 1 / 16)):
         every = Closed(lambda n, c=constant: c / n**2, "exact", "derived (all cells alike)")
