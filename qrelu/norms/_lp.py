@@ -15,11 +15,11 @@ class L1(AbstractNorm):
     r"""The L^1 distance: the integral of |approximant - target| over the target's domain.
 
     Not divided by the length of the domain. `accuracy` is the relative accuracy asked for;
-    `points` bounds the values of the target spent on refinement.
+    `points` bounds the values of the target spent on refinement (and 60 for every piece).
     """
 
     accuracy: float = 1e-12
-    points: int = 2**18
+    points: int = 2**17
     p: ClassVar[float] = 1.0
     name: ClassVar[str] = "L1"
 
@@ -38,11 +38,11 @@ class L2(AbstractNorm):
     r"""The L^2 distance: (integral of |approximant - target|^2)^(1/2) over the target's domain.
 
     Not divided by the length of the domain. `accuracy` is the relative accuracy asked for;
-    `points` bounds the values of the target spent on refinement.
+    `points` bounds the values of the target spent on refinement (and 60 for every piece).
     """
 
     accuracy: float = 1e-12
-    points: int = 2**18
+    points: int = 2**17
     p: ClassVar[float] = 2.0
     name: ClassVar[str] = "L2"
 

@@ -48,6 +48,8 @@ GAUSS = np.concatenate([_GAUSS, _GAUSS[-2::-1]]) / 2
 COUNT = len(WEIGHTS)
 # 4,096 cells of 15 nodes: half a megabyte per array, which stays in the cache.
 BLOCK = 4096
+# What refinement may cost on top of `points`: four cuts of every piece.
+_PER_PIECE = 4 * COUNT
 
 
 class Integrals(NamedTuple):
@@ -84,7 +86,7 @@ def _noise(cells: Cells, slope: np.ndarray, h: np.ndarray, d: np.ndarray) -> np.
     return EPS * (4 * size + 2 * peak + 2 * far * (np.abs(slope) + (top - bottom) / h))
 
 
-def _rule(difference: Difference, cells: Cells, power: int) -> _Rule:
+def _rule(difference: Difference, cells: Cells, power: int, search: np.ndarray) -> _Rule:
     u, v = cells.lower, cells.upper
     h = v - u
     slope = difference.slopes[cells.owner]
@@ -108,13 +110,18 @@ def _rule(difference: Difference, cells: Cells, power: int) -> _Rule:
         return _Rule(values, errors, noise, floor, np.empty(0), np.empty(0, dtype=int))
     noise = h * eta
     floor = noise + 4 * EPS * values
-    return _Rule(values, errors, noise, floor, *cuts(difference, cells, x, d, 4 * eta))
+    columns = np.flatnonzero(search)
+    if len(columns) < len(u):
+        cells, x, d, eta = cells.take(columns), x[:, columns], d[:, columns], eta[columns]
+    at, index = cuts(difference, cells, x, d, 4 * eta)
+    return _Rule(values, errors, noise, floor, at, columns[index])
 
 
-def _measure(difference: Difference, cells: Cells, power: int) -> _Rule:
+def _measure(difference: Difference, cells: Cells, power: int, search: np.ndarray) -> _Rule:
     parts = []
     for start in range(0, cells.count, BLOCK):
-        part = _rule(difference, cells.take(slice(start, start + BLOCK)), power)
+        block = slice(start, start + BLOCK)
+        part = _rule(difference, cells.take(block), power, search[block])
         parts.append(part._replace(index=part.index + start))
     if len(parts) == 1:
         return parts[0]
@@ -127,14 +134,17 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
     The gap of the two rules estimates the error of each cell. While the gaps above the floor of the
     arithmetic add up to more than `power * accuracy` times the integral (the norm to a relative
     `accuracy`), the cells with the largest are cut: in two, graded toward singular points, and for
-    p = 1 where the difference changes its sign. At most about `points` values of the target are
-    asked for after the first pass over the merged pieces.
+    p = 1 where the difference changes its sign. About `points` values of the target are asked
+    for at most, and 60 more for every piece, after the first pass over the merged pieces.
     """
     cells = difference.cells()
+    # The parts between sign changes are taken to have one sign; halves of them are searched again.
+    search = np.ones(cells.count, dtype=bool)
+    points += _PER_PIECE * difference.count
     sums = np.zeros((3, difference.count))
     total, accepted, spent = 0.0, 0.0, 0
     while True:
-        rule = _measure(difference, cells, power)
+        rule = _measure(difference, cells, power, search)
         gaps = np.maximum(rule.errors - rule.floor, 0.0)
         # A cell with a sign change inside is not smooth: the rules may agree by accident.
         kinked = np.unique(rule.index)
@@ -155,10 +165,10 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
         accepted += gaps[keep].sum()
         signed = np.isin(rule.index, refine)
         at, index = rule.at[signed], rule.index[signed]
-        cells = Cells.join(
-            difference.split(cells, Cuts.of(cells, at, index)),
-            difference.cut(cells, np.setdiff1d(refine, index)),
-        )
+        parts = difference.split(cells, Cuts.of(cells, at, index))
+        halves = difference.cut(cells, np.setdiff1d(refine, index))
+        cells = Cells.join(parts, halves)
+        search = np.arange(cells.count) >= parts.count
         spent += COUNT * cells.count
 
 

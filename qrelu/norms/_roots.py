@@ -4,9 +4,9 @@ import numpy as np
 
 from ._difference import Cells, Difference
 
-# A root known to within delta moves the integral of |d| by |d'| delta^2, second order, so brackets
-# of 1e-8 of the cell are enough for 1e-16 of it.
-_NARROW = 1e-8
+# A root known to within delta moves the integral of |d| by |d'| delta^2, second order: 1e-7 of the
+# cell is enough for 1e-14 of it.
+_NARROW = 1e-7
 
 
 def cuts(
@@ -44,11 +44,7 @@ def _dips(difference, cells, x, d, sign):
     """Brackets of pairs of crossings between samples of one sign."""
     size = np.abs(d)
     same = (sign[:-2] * sign[1:-1] > 0) & (sign[1:-1] * sign[2:] > 0)
-    row, index = np.nonzero(
-        same
-        & (np.minimum(size[:-2], size[2:]) >= 0)
-        & ((size[1:-1] <= np.minimum(size[:-2], size[2:])) | _edge(size))
-    )
+    row, index = np.nonzero(same & ((size[1:-1] <= np.minimum(size[:-2], size[2:])) | _edge(size)))
     x0, x1, x2 = (x[row + k, index] for k in range(3))
     d0, d1, d2 = (d[row + k, index] for k in range(3))
     with np.errstate(all="ignore"):
@@ -88,7 +84,7 @@ def _solve(difference, cells, index, lower, upper, at_lower, at_upper):
     at_lower, at_upper = np.nan_to_num(at_lower), np.nan_to_num(at_upper)
     root = 0.5 * (lower + upper)
     active = np.arange(len(root))
-    # Illinois needs about 8 values; the plain halving that takes over at 12 ends at 1e-8 by 40.
+    # Illinois needs about 8 values; the plain halving that takes over at 12 ends at 1e-7 by 40.
     for step in range(40):
         u, v, du, dv = lower[active], upper[active], at_lower[active], at_upper[active]
         if step < 12:

@@ -59,8 +59,10 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
     r"""The supremum of |difference| on the domain, or on every piece when `grouped`.
 
     Cells whose bound does not exceed (1 + accuracy) times the best value are closed, the others are
-    cut and sampled at the cuts, until none is left or `points` values have been spent.
+    cut and sampled at the cuts, until none is left or `points` values and 64 more for every piece
+    have been spent.
     """
+    points += 64 * difference.count
     declared = declared_curvature(difference)
     curvature = declared or estimated_curvature(difference)
     assumption = DECLARED if declared else ESTIMATED
@@ -92,13 +94,13 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
             order = np.argsort(upper[active], kind="stable")
             left = active[order[: len(active) - max(points - spent, 0)]]
             done[left] = True
-            if curvature is declared:
-                guess = bounds(
+            # A declared bound that is still above twice the value says nothing: estimate there.
+            left = left[upper[left] > 2 * goal[left]]
+            if curvature is declared and len(left):
+                assumption = ESTIMATED
+                upper[left] = bounds(
                     difference, cells.take(left), a[left], b[left], estimated_curvature(difference)
                 ).upper
-                if (guess < upper[left]).any():
-                    assumption = ESTIMATED
-                    upper[left] = np.minimum(upper[left], guess)
         best.close((upper + bound.noise)[done], cells.owner[done])
         active = np.flatnonzero(~done)
         if not len(active):

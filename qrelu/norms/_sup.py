@@ -22,7 +22,7 @@ class Sup(AbstractNorm):
     """
 
     accuracy: float = 1e-6
-    points: int = 2**18
+    points: int = 2**17
     p: ClassVar[float] = float("inf")
     name: ClassVar[str] = "Sup"
 
