@@ -1,9 +1,11 @@
 """Adaptive Gauss-Kronrod quadrature of |difference|^p on many cells at once."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from ._bound import declared_curvature
 from ._difference import EPS, Cells, Cuts, Difference
 from ._roots import cuts
 
@@ -46,10 +48,24 @@ RIGHT = LEFT[-2::-1]
 WEIGHTS = np.concatenate([_KRONROD, _KRONROD[-2::-1]]) / 2
 GAUSS = np.concatenate([_GAUSS, _GAUSS[-2::-1]]) / 2
 COUNT = len(WEIGHTS)
+# Second divided differences of the samples, times 2: averages of h^2 d'' over three nodes.
+_NODE = np.concatenate([LEFT[:, 0], 1 - RIGHT[:, 0]])
+_SECOND = np.zeros((COUNT - 2, COUNT))
+for _k in range(COUNT - 2):
+    _u, _m, _v = _NODE[_k : _k + 3]
+    _SECOND[_k, _k : _k + 3] = (
+        2 / ((_m - _u) * (_v - _u)),
+        -2 / ((_m - _u) * (_v - _m)),
+        2 / ((_v - _m) * (_v - _u)),
+    )
+# The largest gap between nodes: a d with |d''| <= B leaves its interpolant by B gap^2/8 there.
+_HIDDEN = float(np.diff(_NODE).max()) ** 2 / 8
 # 4,096 cells of 15 nodes: half a megabyte per array, which stays in the cache.
 BLOCK = 4096
 # What refinement may cost on top of `points`: four cuts of every piece.
 _PER_PIECE = 4 * COUNT
+# What the search for hidden bumps may cost: one cut of every piece and a little more.
+_BUMPS = 2**12
 
 
 class Integrals(NamedTuple):
@@ -69,6 +85,7 @@ class _Rule(NamedTuple):
     errors: np.ndarray
     noise: np.ndarray
     floor: np.ndarray
+    hidden: np.ndarray
     at: np.ndarray
     index: np.ndarray
 
@@ -86,7 +103,27 @@ def _noise(cells: Cells, slope: np.ndarray, h: np.ndarray, d: np.ndarray) -> np.
     return EPS * (4 * size + 2 * peak + 2 * far * (np.abs(slope) + (top - bottom) / h))
 
 
-def _rule(difference: Difference, cells: Cells, power: int, search: np.ndarray) -> _Rule:
+# Two rules that agree may both have missed a bump between their nodes. A declared curvature bound B
+# says when that is possible: it is several times what the samples show. What could then hide is
+# B gap^2/8 on top of the largest sample. A bound that is loose everywhere says this of every cell;
+# such refinement therefore has an allowance of its own.
+def _hidden(d: np.ndarray, h: np.ndarray, bound: np.ndarray, power: int) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        scaled = bound * h**2
+    seen = np.abs(_SECOND @ d).max(axis=0)
+    peak = np.abs(d).max(axis=0)
+    possible = np.isfinite(scaled) & (scaled > 4 * seen)
+    bump = _HIDDEN * np.where(possible, scaled, 0.0)
+    return h * (bump if power == 1 else bump * (2 * peak + bump))
+
+
+def _rule(
+    difference: Difference,
+    cells: Cells,
+    power: int,
+    search: np.ndarray,
+    curvature: Callable[[Cells], np.ndarray] | None,
+) -> _Rule:
     u, v = cells.lower, cells.upper
     h = v - u
     slope = difference.slopes[cells.owner]
@@ -104,24 +141,31 @@ def _rule(difference: Difference, cells: Cells, power: int, search: np.ndarray) 
     if not np.isfinite(values).all():
         raise difference.not_finite(x, d)
     errors = np.abs(values - h * (GAUSS @ magnitude[1::2]))
+    hidden = np.zeros(len(u)) if curvature is None else _hidden(d, h, curvature(cells), power)
     if power == 2:
         noise = h * eta**2
         floor = 2 * np.sqrt(values * noise) + noise + 4 * EPS * values
-        return _Rule(values, errors, noise, floor, np.empty(0), np.empty(0, dtype=int))
+        return _Rule(values, errors, noise, floor, hidden, np.empty(0), np.empty(0, dtype=int))
     noise = h * eta
     floor = noise + 4 * EPS * values
     columns = np.flatnonzero(search)
     if len(columns) < len(u):
         cells, x, d, eta = cells.take(columns), x[:, columns], d[:, columns], eta[columns]
     at, index = cuts(difference, cells, x, d, 4 * eta)
-    return _Rule(values, errors, noise, floor, at, columns[index])
+    return _Rule(values, errors, noise, floor, hidden, at, columns[index])
 
 
-def _measure(difference: Difference, cells: Cells, power: int, search: np.ndarray) -> _Rule:
+def _measure(
+    difference: Difference,
+    cells: Cells,
+    power: int,
+    search: np.ndarray,
+    curvature: Callable[[Cells], np.ndarray] | None,
+) -> _Rule:
     parts = []
     for start in range(0, cells.count, BLOCK):
         block = slice(start, start + BLOCK)
-        part = _rule(difference, cells.take(block), power, search[block])
+        part = _rule(difference, cells.take(block), power, search[block], curvature)
         parts.append(part._replace(index=part.index + start))
     if len(parts) == 1:
         return parts[0]
@@ -141,16 +185,24 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
     # The parts between sign changes are taken to have one sign; halves of them are searched again.
     search = np.ones(cells.count, dtype=bool)
     points += _PER_PIECE * difference.count
+    curvature = declared_curvature(difference)
+    allowance = _BUMPS + 2 * COUNT * difference.count
     sums = np.zeros((3, difference.count))
     total, accepted, spent = 0.0, 0.0, 0
     while True:
-        rule = _measure(difference, cells, power, search)
+        rule = _measure(difference, cells, power, search, curvature)
         gaps = np.maximum(rule.errors - rule.floor, 0.0)
         # A cell with a sign change inside is not smooth: the rules may agree by accident.
         kinked = np.unique(rule.index)
         gaps[kinked] = np.maximum(gaps[kinked], 0.05 * rule.values[kinked])
         goal = power * accuracy * (total + rule.values.sum())
         refine = _worst(gaps, goal - accepted, (points - spent) // COUNT)
+        if curvature is not None:
+            hidden = np.where(rule.hidden > rule.floor, rule.hidden, 0.0)
+            bumps = _worst(hidden, goal, allowance // COUNT)
+            allowance -= 2 * COUNT * len(bumps)
+            curvature = None if allowance < 2 * COUNT else curvature
+            refine = np.union1d(refine, bumps)
         # A cell of a few adjacent floats cannot be cut: it keeps its value and its error.
         far = np.maximum(np.abs(cells.lower[refine]), np.abs(cells.upper[refine]))
         refine = refine[cells.upper[refine] - cells.lower[refine] > 4 * np.spacing(far)]
