@@ -1,6 +1,7 @@
 """The command line. Nothing heavy is imported before a command has its options."""
 
 import contextlib
+import itertools
 import math
 import os
 import pathlib
@@ -15,6 +16,9 @@ import typer
 FAMILIES = ("free-knot", "uniform-knot", "dyadic-tree")
 TARGETS = ("exp", "sine", "runge", "sqrt")
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+# What a wrong option can raise while the study is put together, and what can go wrong in a run.
+_ASKING = (ValueError, TypeError, OSError, ImportError)
+_RUNNING = (ValueError, OSError)
 
 app = typer.Typer(
     add_completion=False,
@@ -36,7 +40,7 @@ def _fail(message: object, code: int) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _sentences(code: int) -> Iterator[None]:
+def _sentences(code: int, mistakes: tuple[type[Exception], ...]) -> Iterator[None]:
     """Mistakes of the user become one sentence, warnings one line; both on stderr."""
 
     def show(message, category, filename, lineno, file=None, line=None):
@@ -47,7 +51,7 @@ def _sentences(code: int) -> Iterator[None]:
         warnings.showwarning = show
         try:
             yield
-        except (ValueError, TypeError, OSError, ImportError, AttributeError) as reason:
+        except mistakes as reason:
             _fail(reason, code)
 
 
@@ -77,12 +81,12 @@ def rate(
             "-t",
             metavar="NAME",
             help="A built-in function (see `qrelu targets`) or your own as module:function. "
-            f"Repeatable.  [default: {', '.join(TARGETS)}]",
+            f"Repeatable. Without it: {', '.join(TARGETS)}.",
         ),
     ] = None,
     domain: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="A B", help="The interval for module:function.  [default: 0 1]"),
+        typer.Option(metavar="A B", help="The interval for module:function. Without it: 0 1."),
     ] = None,
     data: Annotated[
         pathlib.Path | None,
@@ -109,7 +113,7 @@ def rate(
             "--family",
             "-f",
             metavar="NAME",
-            help=f"{', '.join(FAMILIES)}. Repeatable.  [default: all]",
+            help=f"{', '.join(FAMILIES)}. Repeatable. Without it: all of them.",
         ),
     ] = None,
     seed: Annotated[str, typer.Option(metavar="SEEDS", help="One seed or several: 0,1,2.")] = "0",
@@ -117,14 +121,14 @@ def rate(
         pathlib.Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where results are kept; the same command continues there.  "
-            "[default: qrelu-runs/ and a name made from the study]",
+            help="Where results are kept; the same command continues there. "
+            "Without it: qrelu-runs/ and a name made from the study.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Measure how fast the error of ReLU networks falls with their size, rounded and not."""
-    with _sentences(USAGE):
+    with _sentences(USAGE, _ASKING):
         _use_float64()
         from . import families, norms, studies
 
@@ -136,7 +140,7 @@ def rate(
             seeds=_seeds(seed),
         )
         directory = _default_directory(study) if out is None else out
-    with _sentences(FAILURE):
+    with _sentences(FAILURE, _RUNNING):
         try:
             result = study.run(directory)
             paths = result.save(directory)
@@ -164,7 +168,7 @@ def targets(
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """List the built-in functions with the rate that theory gives for each family."""
-    with _sentences(USAGE):
+    with _sentences(USAGE, _ASKING):
         from . import families, norms
         from . import targets as builtin
 
@@ -311,19 +315,18 @@ def _console():
 
 
 def _print_tables(result, study) -> None:
+    """One table per target; where the terminal is narrow, the verdicts stand below it."""
     from rich.table import Table
     from rich.text import Text
 
     console = _console()
     narrow = console.width < 100
     rates = result.rates()
-    largest = study.sizes[-1]
     for target in study.targets:
         rows = rates.filter(rates["target"] == target.name).to_dicts()
         a, b = map(float, target.domain)
-        title = f"{target.name} on [{a:g}, {b:g}], {study.norm.name} error"
         table = Table(
-            title=Text(title),
+            title=Text(f"{target.name} on [{a:g}, {b:g}], {study.norm.name} error"),
             title_justify="left",
             title_style="bold",
             box=None,
@@ -334,32 +337,39 @@ def _print_tables(result, study) -> None:
         table.add_column("rule", no_wrap=True)
         table.add_column("gamma", justify="right", no_wrap=True)
         table.add_column("interval", no_wrap=True)
-        table.add_column("theory", justify="right", no_wrap=True)
-        table.add_column("error / limit", no_wrap=True)
+        table.add_column("error/limit", justify="right", no_wrap=True)
         table.add_column("bits", justify="right", no_wrap=True)
         if not narrow:
             table.add_column("verdict")
-        before = None
-        for row in rows:
-            if before not in (None, row["family"]):
-                table.add_row()
-            cells = [row["family"] if row["family"] != before else "", row["rule"], *_cells(row)]
-            table.add_row(*map(Text, cells[: None if not narrow else -1]))
-            before = row["family"]
+        for family in dict.fromkeys(row["family"] for row in rows):
+            here = [row for row in rows if row["family"] == family]
+            for about, row in itertools.zip_longest(_about(here[0]), here):
+                cells = [about or "", *(_cells(row) if row else ())]
+                table.add_row(*map(Text, cells[: 6 if narrow else 7]))
+            table.add_row()
         console.print(table)
-        if narrow:
-            for row in rows:
-                if row["gamma"] is None:
-                    console.print(Text(f"  {row['family']}, {row['rule']}: {row['verdict']}"))
-        console.print()
-    kinds = [k for k in dict.fromkeys(rates["interval_kind"].drop_nulls().to_list())]
+        for row in rows if narrow else ():
+            if row["gamma"] is None:
+                console.print(Text(f"  {row['family']}, {row['rule']}: {row['verdict']}"))
+    kinds = dict.fromkeys(rates["interval_kind"].drop_nulls().to_list())
     console.print(
         Text(
-            "gamma: the error falls like M^-gamma in the connectivity M (nonzero weights and "
-            f"biases); interval: {' or '.join(kinds) or 'none'}; theory: the proven rate; "
-            f"error / limit and bits per weight: at M = {largest}."
+            "gamma: the error falls like M^-gamma in the connectivity M, the number of nonzero "
+            f"weights and biases. interval: {' or '.join(kinds) or 'none'}. error/limit and bits "
+            f"per weight: at M = {study.sizes[-1]}."
         )
     )
+
+
+def _about(row: dict[str, Any]) -> list[str]:
+    """What is common to all rules of a family: its name, its proven rate, its limit."""
+    gamma, power = row["proven_gamma"], row["proven_log_power"]
+    theory = "unknown" if gamma is None else f"{gamma:g}"
+    return [
+        row["family"],
+        f"  theory: {theory}{f', log^{power:g}' if power else ''}",
+        f"  limit: {row['limit_label']}",
+    ]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -370,22 +380,19 @@ def _cells(row: dict[str, Any]) -> list[str]:
         rest = verdict.partition("; ")[2]
         verdict = f"a rate{'; ' + rest if rest else ''}"
     return [
+        row["rule"],
         f"{row['gamma']:.3f}" if established else "-",
         f"{row['lower']:.3f} to {row['upper']:.3f}" if established else "",
-        f"{row['proven_gamma']:g}" + ("*" if row["proven_log_power"] else "")
-        if row["proven_gamma"] is not None
-        else "-",
-        _ratio(row["error_over_limit"], row["limit_label"]),
+        _ratio(row["error_over_limit"]),
         "-" if row["bits_per_weight"] is None else f"{row['bits_per_weight']:.4g}",
         verdict,
     ]
 
 
-def _ratio(value: float | None, label: str) -> str:
+def _ratio(value: float | None) -> str:
     if value is None:
-        return "none" if label == "none" else "-"
-    number = f"{value:.4f}" if value < 2 else f"{value:.3g}"
-    return f"{number} {label}"
+        return "-"
+    return f"{value:.4f}" if value < 2 else f"{value:.3g}"
 
 
 def _known(rate) -> str:

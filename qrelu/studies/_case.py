@@ -142,7 +142,7 @@ def _measure(approximant, target, norm, limit: float | None) -> dict[str, Any]:
     error = norm.distance(network, target)
     return {
         "connectivity": int(approximant.connectivity),
-        "connectivity_before_rounding": int(approximant.unquantized_connectivity),
+        "connectivity_before_rounding": int(approximant.connectivity_before_rounding),
         "neurons": int(approximant.neurons),
         "pieces": int(approximant.pieces),
         "bits_per_weight": float(approximant.bits_per_weight),

@@ -34,7 +34,7 @@ def draw(curves: Sequence[Curve], norm: str) -> Figure:
     families = list(dict.fromkeys(c.family for c in curves))
     styles = _styles(list(dict.fromkeys(c.rule for c in curves)))
     width = max(3.5 * len(families), 5.6) + 0.7
-    height = 3.1 * len(targets) + 1.2
+    height = 3.1 * len(targets) + 1.0
     figure = Figure(figsize=(width, height))
     axes = figure.subplots(len(targets), len(families), sharex=True, sharey="row", squeeze=False)
     for i, target in enumerate(targets):
@@ -53,7 +53,17 @@ def draw(curves: Sequence[Curve], norm: str) -> Figure:
     _mark_sizes(axes, curves)
     for ax in axes[-1]:
         ax.set_xlabel("connectivity M (nonzero weights and biases)", fontsize=8.5)
-    _explain(figure, styles, height)
+    _explain(figure, norm, height)
+    # Margins in inches: everything has a known size, and measuring the text costs as much as
+    # drawing the figure.
+    figure.subplots_adjust(
+        left=0.75 / width,
+        right=1 - 0.1 / width,
+        bottom=1.0 / height,
+        top=1 - 0.65 / height,
+        wspace=0.14,
+        hspace=0.2,
+    )
     return figure
 
 
@@ -134,9 +144,11 @@ def _panel(ax, curves: Sequence[Curve], styles: dict[str, _Style], marker: str) 
 def _interval(ax, curve: Curve, style: _Style, m, mean) -> None:
     """The band between the interval's two slopes, through the middle of the fitted sizes."""
     fit = curve.fit
-    if fit is None or not np.isfinite(fit.gamma) or m.size == 0:
-        if fit is not None and np.isfinite(fit.floor) and fit.floor > 0 and m.size:
-            ax.plot(m[-3:], np.full(m[-3:].shape, fit.floor), ":", color=style.color, linewidth=1)
+    if fit is None or m.size == 0:
+        return
+    if np.isfinite(fit.floor) and fit.floor > 0 and "rises" not in curve.verdict:
+        ax.axhline(fit.floor, linestyle=":", color=style.color, linewidth=1)
+    if not np.isfinite(fit.gamma):
         return
     x = np.geomspace(float(fit.tail[0]), float(m[-1]) * 1.5, 60)
     fitted = fit.curve(x)
@@ -157,15 +169,19 @@ def _interval(ax, curve: Curve, style: _Style, m, mean) -> None:
 def _label(curve: Curve) -> str:
     """The rule, and its rate or in two words why it has none."""
     fit = curve.fit
+    bits = curve.rows["bits_per_weight"].drop_nulls()
+    name = curve.rule
+    if len(bits) and bits.min() != bits.max():
+        name += f", {bits.min():.0f} to {bits.max():.0f} bits"
     if fit is None:
-        return f"{curve.rule}: not available"
+        return f"{name}: not available"
     if np.isfinite(fit.gamma):
         low, high = fit.interval
-        return rf"{curve.rule}: $\gamma$ = {fit.gamma:.2f} [{low:.2f}, {high:.2f}]"
-    for word, text in (("rises", "error rises"), ("flat", "floor"), ("exponential", "exponential")):
+        return rf"{name}: $\gamma$ = {fit.gamma:.2f} [{low:.2f}, {high:.2f}]"
+    for word, text in (("rises", "rises"), ("flat", "floor"), ("exponential", "exponential")):
         if word in curve.verdict:
-            return f"{curve.rule}: {text}, no rate"
-    return f"{curve.rule}: no rate"
+            return f"{name}: {text}, no rate"
+    return f"{name}: no rate"
 
 
 def _limit(ax, curves: Sequence[Curve]) -> list[Line2D]:
@@ -179,8 +195,8 @@ def _limit(ax, curves: Sequence[Curve]) -> list[Line2D]:
                 curve.limits[known],
                 "-",
                 color=_LIMIT,
-                linewidth=4,
-                alpha=0.45,
+                linewidth=7,
+                alpha=0.5,
                 zorder=0,
                 solid_capstyle="round",
             )
@@ -194,14 +210,14 @@ def _make_room(axes) -> None:
     entries = max(
         (len(ax.get_legend().get_texts()) for ax in axes if ax.get_legend() is not None), default=0
     )
-    share = min(0.055 * entries, 0.45)
+    share = min(0.05 * entries, 0.45)
     if low > 0 and np.isfinite(high / low):
         axes[0].set_ylim(low / (high / low) ** (share / (1 - share)), high)
 
 
 def _mark_sizes(axes, curves: Sequence[Curve]) -> None:
     """Write the sizes themselves under the axis instead of powers of ten."""
-    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     sizes = sorted({int(n) for c in curves for n in c.rows["size"]})
     while len(sizes) > 8:
@@ -210,10 +226,10 @@ def _mark_sizes(axes, curves: Sequence[Curve]) -> None:
         ax.xaxis.set_major_locator(FixedLocator(sizes))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
-def _explain(figure, styles: dict[str, _Style], height: float) -> None:
+def _explain(figure: Figure, norm: str, height: float) -> None:
     """One line under the figure that says what is drawn."""
     handles = [
         Line2D(
@@ -239,4 +255,8 @@ def _explain(figure, styles: dict[str, _Style], height: float) -> None:
         fontsize=8,
         frameon=False,
     )
-    figure.tight_layout(rect=(0, 0.75 / height, 1, 1), h_pad=1.4, w_pad=1.0)
+    figure.suptitle(
+        f"{norm} error of ReLU networks against their connectivity M",
+        fontsize=12,
+        y=1 - 0.12 / height,
+    )

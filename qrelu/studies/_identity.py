@@ -103,8 +103,11 @@ def differences(old: dict, new: dict) -> str:
     for key in ("sizes", "seeds", "qrelu"):
         if old.get(key) != new.get(key):
             parts.append(f"{key}: {_brief(old.get(key))} there, {_brief(new.get(key))} here")
-    if old.get("norm") != new.get("norm"):
-        parts.append(f"norm: {old.get('norm', {}).get('name')} there, {new['norm']['name']} here")
+    before, after = old.get("norm", {}), new["norm"]
+    if before.get("name") != after["name"]:
+        parts.append(f"norm: {before.get('name')} there, {after['name']} here")
+    elif before != after:
+        parts.append("norm: its definition has changed")
     return "; ".join(parts) or "its record is of another kind"
 
 

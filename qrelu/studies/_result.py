@@ -42,7 +42,7 @@ class StudyResult:
         known, and `error` is null where `notes` says why there is none. Running times are apart,
         in `seconds()`: the table of a study is the same however often it was interrupted.
         """
-        return self.frame.select(COLUMNS)
+        return self.frame.select(list(COLUMNS))
 
     def seconds(self) -> pl.DataFrame:
         """The running time of each row; the first rule of a family includes the common fit."""

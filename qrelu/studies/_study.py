@@ -47,13 +47,15 @@ class Study(eqx.Module):
         for word in ("targets", "families", "sizes", "seeds"):
             if not getattr(self, word):
                 raise ValueError(f"`Study({word}=...)` must name at least one; got none.")
+        for word, least in (("sizes", 1), ("seeds", 0)):
+            wrong = [n for n in getattr(self, word) if not isinstance(n, int) or n < least]
+            if wrong:
+                raise ValueError(
+                    f"`Study({word}=...)` must be whole numbers from {least} on; got {wrong[0]!r}."
+                )
         for word in ("targets", "families"):
-            _different(word, [item.name for item in getattr(self, word)])
-        _different("seeds", list(self.seeds))
-        if any(not isinstance(n, int) or n < 1 for n in self.sizes):
-            raise ValueError(
-                f"`Study(sizes=...)` must be positive integers; got {list(self.sizes)}."
-            )
+            _check_different(word, [item.name for item in getattr(self, word)])
+        _check_different("seeds", list(self.seeds))
         if any(a >= b for a, b in zip(self.sizes, self.sizes[1:], strict=False)):
             raise ValueError(
                 f"`Study(sizes=...)` must increase; got {list(self.sizes)}. Sort them and name "
@@ -150,6 +152,15 @@ class Study(eqx.Module):
                     store.write(part, frame)
                 frames[part.name] = frame
                 done(part)
+
+
+def _check_different(word: str, names: Sequence[Any]) -> None:
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise ValueError(
+            f"`Study({word}=...)` must have different names; got {twice[0]!r} twice. Name each "
+            "once, or give one of them another name."
+        )
 
 
 def load(directory: str | os.PathLike) -> StudyResult:
