@@ -8,7 +8,7 @@ from ._abstract import AbstractTarget as AbstractTarget
 from ._builtin import Builtin as Builtin
 from ._builtin import Facts as Facts
 from ._data import Data as Data
-from ._data import read_data as read_data
+from ._files import read_data as read_data
 from ._function import Function as Function
 from ._function import load as load
 from ._limits import Limit as Limit

@@ -1,11 +1,8 @@
 """Samples as a target: the piecewise-linear function through them."""
 
-import difflib
 import math
-import os
-import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -17,10 +14,6 @@ from ._abstract import AbstractTarget
 from ._duck import exponent_of, kind_of, pieces_of
 from ._limits import Limit, no_limit
 
-if TYPE_CHECKING:
-    import polars as pl
-
-_NULLS = ["NA", "N/A", "n/a", "na", "nan", "NaN", "NAN", "null", "NULL", "None", "-", "?"]
 _WIDE_GAP = 10  # times the median spacing; from there on a gap is worth a note
 
 
@@ -208,119 +201,3 @@ def _gap_note(x: np.ndarray) -> list[str]:
         f"the largest gap, {spacing[widest] / typical:.0f} times the median spacing, is between "
         f"x = {x[widest]:g} and {x[widest + 1]:g}"
     ]
-
-
-def read_data(
-    path: str | os.PathLike,
-    *,
-    x: str | None = None,
-    y: str | None = None,
-    missing: Literal["error", "drop"] = "error",
-    name: str | None = None,
-) -> Data:
-    """The target that a CSV, TSV or Parquet file samples.
-
-    **Arguments:**
-
-    - `path`: the file; `.parquet` and `.pq` are Parquet, everything else is text with a header line
-      or without one, separated by commas, semicolons or tabs.
-    - `x`, `y`: the names of the columns; without them the first two columns that hold numbers.
-    - `missing`: "error" refuses missing values, "drop" leaves those rows out.
-    - `name`: how tables and figures call it; the file's name by default.
-
-    **Returns:**
-
-    The samples as `Data`.
-
-    **Raises:**
-
-    - `ValueError`, `TypeError`: for a file that cannot be read, unknown or non-numeric columns, and
-      everything that `Data` refuses.
-    """
-    import polars as pl
-
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise ValueError(
-            f"`read_data({str(path)!r})` must name a file; there is none. Check the path."
-        )
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            head = pl.read_parquet(path, n_rows=0)
-            names = _choose(head, x, y, path)
-            table = pl.read_parquet(path, columns=list(names))
-        else:
-            options = _text_options(path)
-            head = pl.read_csv(path, n_rows=1000, infer_schema_length=1000, **options)
-            names = _choose(head, x, y, path)
-            as_floats = dict.fromkeys(names, pl.Float64)
-            table = pl.read_csv(path, columns=list(names), schema_overrides=as_floats, **options)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"`read_data({str(path)!r})` could not read the file: {reason}. "
-            "It must be Parquet, or text in columns with numbers."
-        ) from None
-    columns = [table[column].cast(pl.Float64).to_numpy() for column in names]
-    return Data(*columns, name=path.stem if name is None else name, missing=missing)
-
-
-def _text_options(path: pathlib.Path) -> dict:
-    """Separator and header of a text file, from its first line that is no comment."""
-    with path.open(encoding="utf-8-sig") as file:
-        line = next((line for line in file if line.strip() and not line.startswith("#")), "")
-    separator = max("\t;,", key=line.count)
-    fields = [field.strip() for field in line.split(separator)]
-    return {
-        "separator": separator,
-        "has_header": not all(_is_number(field) for field in fields),
-        "comment_prefix": "#",
-        "null_values": _NULLS,
-    }
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return field == ""
-    return True
-
-
-def _offender(column: "pl.Series") -> str:
-    """What a column holds instead of numbers, for an error: an entry, else its type."""
-    strange = (entry for entry in column.head(1000) if entry is not None)
-    entry = next((e for e in strange if not (isinstance(e, str) and _is_number(e))), None)
-    return f"entries like {entry!r}" if entry is not None else str(column.dtype)
-
-
-def _choose(head: "pl.DataFrame", x, y, path: pathlib.Path) -> tuple[str, str]:
-    """The names of the two columns; the checks of an error name the cure."""
-    numeric = [column for column in head.columns if head[column].dtype.is_numeric()]
-    for given, which in ((x, "x"), (y, "y")):
-        if given is None:
-            continue
-        if given not in head.columns:
-            near = difflib.get_close_matches(given, head.columns, n=1)
-            cure = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(
-                f"`read_data({which}={given!r})` must be a column of {path.name}; it has "
-                f"{', '.join(map(repr, head.columns))}.{cure}"
-            )
-        if given not in numeric:
-            raise TypeError(
-                f"`read_data({which}={given!r})` must be a column of numbers; it holds "
-                f"{_offender(head[given])}. Choose another column or convert it first."
-            )
-    if x is not None and x == y:
-        raise ValueError(f"`read_data(x=..., y=...)` must be two different columns; got {x!r}.")
-    free = [column for column in numeric if column not in (x, y)]
-    needed = (x is None) + (y is None)
-    if len(free) < needed:
-        found = ", ".join(map(repr, numeric)) or "none"
-        raise ValueError(
-            f"`read_data({str(path)!r})` needs two columns of numbers; found {found} among "
-            f"{', '.join(map(repr, head.columns))}. Convert the others to numbers first."
-        )
-    chosen = iter(free)
-    return (x or next(chosen), y or next(chosen))
