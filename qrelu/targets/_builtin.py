@@ -156,7 +156,7 @@ class Builtin(AbstractTarget):
             bound = np.where((lower < point) & (point < upper), math.inf, bound)
         scale = landmarks.max()
         slack = 2e-12 * scale if math.isfinite(scale) else 0.0
-        return bound * (1 + 2e-12) + slack
+        return np.asarray(bound * (1 + 2e-12) + slack)
 
     def modulus(self, distance: ArrayLike) -> np.ndarray | None:
         """A bound on |f(x) - f(y)| for |x - y| <= `distance`, or None where none is built in.
