@@ -139,7 +139,7 @@ class TheoryStep(AbstractRule):
                 )
             gamma = known.gamma
         radius = max(abs(end) for end in target.domain)
-        step = float(rate_step(network, gamma, radius, size=size))
+        step = float(rate_step(network, gamma, radius))
         quantizer = Uniform(step, rounding="toward_zero")
         bits = float(bits_per_weight(network.magnitude, step, "toward_zero"))
         rounded = quantize(network, quantizer)
