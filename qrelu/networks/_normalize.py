@@ -54,7 +54,12 @@ def normalize(network: ReLUNetwork, *, powers_of_two: bool = False) -> ReLUNetwo
     # logarithms of all parameters decrease lexicographically and the sweeps converge. Moving by
     # round((high - low) / 2) when high - low > 1 lowers the larger one too, so whole sweeps on
     # integers end, with maxima within a factor of two.
+    largest = np.array([np.max(layer.log, initial=-np.inf) for layer in layers])
+    largest[np.isinf(largest)] = 0.0
+    shares = np.cumsum(np.mean(largest) - largest)  # equal maxima for all matrices: a good start
     scales = [np.zeros(n) for n in network.widths]
+    for before, after, s, share in zip(layers, layers[1:], scales[1:], shares, strict=False):
+        s[before.receives & after.sends] = share
     _sweep(layers, scales, whole=False)
     if powers_of_two:
         scales = [np.round(s) for s in scales]
@@ -80,6 +85,8 @@ class _Layer:
             self.bias = np.log2(np.abs(bias))
         self.by_row = _Groups(self.row, weights.shape[0])
         self.by_column = _Groups(self.column, weights.shape[1])
+        self.receives = (weights != 0).any(axis=1) | (bias != 0)
+        self.sends = (weights != 0).any(axis=0)
 
     def incoming(self, before: np.ndarray) -> np.ndarray:
         """The largest logarithm per row, without the row's own scale."""
@@ -114,13 +121,12 @@ def _sweep(layers: list[_Layer], scales: list[np.ndarray], whole: bool) -> None:
     for k in range(_MAX_SWEEPS):
         moved = 0.0
         for i in range(1, len(layers)):
-            high = layers[i].outgoing(scales[i + 1])
-            low = layers[i - 1].incoming(scales[i - 1])
-            alive = np.isfinite(high) & np.isfinite(low)
-            target = np.where(alive, high - low, 0.0) / 2
-            step = np.where(alive, target - scales[i], 0.0)
+            alive = layers[i - 1].receives & layers[i].sends
+            high = layers[i].outgoing(scales[i + 1])[alive]
+            low = layers[i - 1].incoming(scales[i - 1])[alive]
+            step = (high - low) / 2 - scales[i][alive]
             step = np.where(np.abs(step) > 0.5, np.round(step), 0.0) if whole else step
-            scales[i] = scales[i] + (fast if k < _FAST_SWEEPS else 1.0) * step
+            scales[i][alive] += (fast if k < _FAST_SWEEPS else 1.0) * step
             moved = max(moved, float(np.max(np.abs(step), initial=0.0)))
         if moved <= _CONVERGED:
             return

@@ -1,6 +1,7 @@
 """The affine pieces of a network with one input."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -10,8 +11,10 @@ from jaxtyping import ArrayLike
 
 from ._exact import exact_pieces
 from ._network import ReLUNetwork
-from ._propagation import float_pieces
+from ._propagation import BEYOND_FLOAT64, float_pieces
 from ._shallow import shallow_pieces
+
+Real = float | int | Fraction | np.floating | np.integer
 
 
 class Pieces(NamedTuple):
@@ -35,7 +38,7 @@ class Pieces(NamedTuple):
         """The number $K$ of pieces."""
         return len(self.slopes)
 
-    def __call__(self, x: ArrayLike) -> np.ndarray:
+    def __call__(self, x: ArrayLike | Fraction | Sequence) -> np.ndarray:
         r"""The function at any points of the interval, in NumPy.
 
         Each point is evaluated from the nearer end of its piece, so that the values at the
@@ -79,9 +82,7 @@ class Pieces(NamedTuple):
         return result.reshape(*points.shape, self.values.shape[1])
 
 
-def pieces(
-    network: ReLUNetwork, a: float | Fraction, b: float | Fraction, *, exact: bool = False
-) -> Pieces:
+def pieces(network: ReLUNetwork, a: Real, b: Real, *, exact: bool = False) -> Pieces:
     r"""The affine pieces of a network with one input on the interval $[a, b]$.
 
     A breakpoint is a point where a slope of the network changes, not merely where a neuron
@@ -117,8 +118,8 @@ def pieces(
     **Reference:** derived; the methods are described above the code of each part.
     """
     weights, biases = _parameters(network)
-    finite = math.isfinite(a) and math.isfinite(b)
-    if not finite or not (a < b if exact else float(a) < float(b)):
+    a, b = (t if exact and isinstance(t, int | Fraction) else float(t) for t in (a, b))
+    if not (math.isfinite(a) and math.isfinite(b) and a < b):
         raise ValueError(
             f"`pieces(network, a, b)` must have finite ends with a < b; got a = {a}, b = {b}."
         )
@@ -129,9 +130,7 @@ def pieces(
     else:
         result = float_pieces(weights, biases, float(a), float(b))
     if not exact and not all(np.isfinite(part).all() for part in result):
-        raise ValueError(
-            "`pieces(network, a, b)` met numbers beyond the range of float64; use `exact=True`."
-        )
+        raise ValueError(BEYOND_FLOAT64)
     return Pieces(*result)
 
 

@@ -15,6 +15,11 @@ BLOCK = 2**18
 SNAP = 8 * np.finfo(np.float64).eps
 
 
+BEYOND_FLOAT64 = (
+    "`pieces(network, a, b)` met numbers beyond the range of float64; use `exact=True`."
+)
+
+
 class _Block(NamedTuple):
     """A stretch of the interval after some layers."""
 
@@ -73,9 +78,13 @@ def _affine(matrix, bias: np.ndarray, block: _Block, every: bool = False):
             rows = np.flatnonzero((np.diff(part.indptr) > 0) | (bias > 0))
             part = part[rows]
     c = bias[rows][:, None]
-    size = abs(part)
+    sizes = abs(part)
     z, d = part @ block.values + c, part @ block.slopes
-    return rows, z, d, size @ np.abs(block.values) + np.abs(c), size @ np.abs(block.slopes)
+    z_scale = sizes @ np.abs(block.values) + np.abs(c)
+    d_scale = sizes @ np.abs(block.slopes)
+    if not (np.max(z_scale, initial=0) < np.inf and np.max(d_scale, initial=0) < np.inf):
+        raise ValueError(BEYOND_FLOAT64)
+    return rows, z, d, z_scale, d_scale
 
 
 def _hidden(matrix, bias: np.ndarray, block: _Block, first_layer: bool) -> Iterator[_Block]:

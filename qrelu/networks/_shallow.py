@@ -1,5 +1,6 @@
 """Pieces of a network with one hidden layer."""
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -43,25 +44,25 @@ def shallow_pieces(
     order = sorted(range(len(kinks)), key=lambda i: (keys[i], kinks[i]))
 
     # Nodes: a, the kinks inside, b; each with the kinks that are crossed there.
-    merge = 0.0 if exact else MERGE_ULPS
-    ends = (Fraction(a), Fraction(b)) if exact else (float(a), float(b))
-    nodes: list[tuple[Any, list[int]]] = [(ends[0], [])]
+    low, high = (Fraction(a), Fraction(b)) if exact else (float(a), float(b))
+    same = _equal if exact else _close
+    nodes: list[tuple[Any, list[int]]] = [(low, [])]
     last: list[int] = []
     for i in order:
         t = kinks[i]
-        if t < ends[0]:
-            state = _cross(state, [jumps[i]]) if not _same(t, ends[0], merge) else state
-            if _same(t, ends[0], merge):
-                nodes[0][1].append(i)
-        elif _same(t, nodes[-1][0], merge):
+        if same(t, low):
+            nodes[0][1].append(i)
+        elif t < low:
+            state = _cross(state, [jumps[i]])
+        elif same(t, nodes[-1][0]):
             nodes[-1][1].append(i)
-        elif _same(t, ends[1], merge):
+        elif same(t, high):
             last.append(i)
-        elif t < ends[1]:
+        elif t < high:
             nodes.append((t, [i]))
         else:
             break
-    nodes.append((ends[1], last))
+    nodes.append((high, last))
 
     points, values, slopes = [], [], []
     for x, crossed in nodes:
@@ -90,8 +91,12 @@ def _cross(state, jumps):
     return state
 
 
-def _same(s, t, ulps) -> bool:
-    return s == t if ulps == 0 else abs(s - t) <= ulps * np.spacing(max(abs(s), abs(t)))
+def _equal(t: Any, node: Any) -> bool:
+    return t == node
+
+
+def _close(t: Any, node: Any) -> bool:
+    return abs(t - node) <= MERGE_ULPS * math.ulp(node)
 
 
 def _quotient(n: int, d: int) -> float:
