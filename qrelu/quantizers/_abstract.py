@@ -78,7 +78,7 @@ class AbstractUniformGrid(AbstractQuantizer):
         """
         numbers, step, numpy = self._operands(x)
         if numpy:
-            return _lattice.quantize_numpy(numbers, step, self._lattice)[()]
+            return _like(x, _lattice.quantize_numpy(numbers, step, self._lattice))
         return _lattice.quantize_jax(numbers, step, self._lattice)
 
     def encode(self, x: Floats) -> Array | np.ndarray | np.integer:
@@ -121,7 +121,7 @@ class AbstractUniformGrid(AbstractQuantizer):
         if self._lattice.highest is None and (abs(values) >= top * spacing).any():
             raise ValueError(too_large)
         if numpy:
-            return _lattice.encode_numpy(numbers, step, self._lattice)[()]
+            return _like(x, _lattice.encode_numpy(numbers, step, self._lattice))
         return _lattice.encode_jax(numbers, step, self._lattice)
 
     def decode(self, codes: Codes, dtype: Any = None) -> Array | np.ndarray | np.floating:
@@ -159,7 +159,7 @@ class AbstractUniformGrid(AbstractQuantizer):
             self._check_codes(np.asarray(array), dtype)
         if is_jax:
             return _lattice.decode_jax(jnp.asarray(array), step, self._lattice, dtype)
-        return _lattice.decode_numpy(array, step, self._lattice, dtype)[()]
+        return _like(codes, _lattice.decode_numpy(array, step, self._lattice, dtype))
 
     def _check_codes(self, codes: np.ndarray, dtype: np.dtype) -> None:
         top = _lattice.capacity(_lattice.float_format(dtype))
@@ -190,7 +190,7 @@ class AbstractUniformGrid(AbstractQuantizer):
         fmt = _lattice.float_format(dtype)
         name = type(self).__name__
         highest = self._lattice.highest
-        if highest is not None and highest >= 2**fmt.precision:
+        if highest is not None and highest >= _lattice.capacity(fmt):
             raise ValueError(
                 f"`{name}` with {self.bits} bits must not exceed the {fmt.precision} bits that "
                 f"{fmt.name} holds exactly. Use fewer bits or a wider type."
@@ -218,3 +218,8 @@ class AbstractUniformGrid(AbstractQuantizer):
             )
         step = step.reshape((1,) * (len(shape) - step.ndim) + step.shape)
         return jnp.asarray(step) if is_jax else step
+
+
+def _like(argument: Any, result: Any) -> Any:
+    """Arrays for arrays, also without axes; scalars for scalars."""
+    return np.asarray(result) if isinstance(argument, np.ndarray) else result[()]

@@ -126,6 +126,11 @@ def _code(x: Any, step: Any, lattice: Lattice, fmt: Format, xp: ModuleType) -> A
     shift = real(0.5 if lattice.mid_rise else 0)
     guess = xp.clip(y / step - shift, lowest, highest)
     n = xp.rint(guess) if lattice.rounding == "nearest" else xp.floor(guess)
+    # NumPy divides with correct rounding, and half-integers are floats: unless the rounded quotient
+    # is one, it lies on the same side of every tie as the real quotient.
+    settled = xp is np and lattice.rounding == "nearest" and not lattice.mid_rise
+    if settled and not (abs(guess - n) == 0.5).any():
+        return n.astype(fmt.integer)
     passes = 1 if lattice.highest is not None and lattice.highest <= top // 8 else 2
     for _ in range(passes):
         value = _value(n, step, lattice, fmt, xp)
@@ -156,18 +161,18 @@ def _quantized(x: Any, step: Any, lattice: Lattice, xp: ModuleType) -> Any:
     return xp.where(keep, wide, value).astype(x.dtype)
 
 
-def encode_numpy(x: np.ndarray, step: np.ndarray, lattice: Lattice) -> np.ndarray:
+def encode_numpy(x: np.ndarray, step: np.ndarray, lattice: Lattice) -> Any:
     fmt = float_format(x.dtype)
     with np.errstate(all="ignore"):
         return _code(x.astype(fmt.working), step, lattice, fmt, np)
 
 
-def decode_numpy(codes: np.ndarray, step: np.ndarray, lattice: Lattice, dtype: Any) -> np.ndarray:
+def decode_numpy(codes: np.ndarray, step: np.ndarray, lattice: Lattice, dtype: Any) -> Any:
     fmt = float_format(np.dtype(dtype))
     return _value(codes.astype(fmt.working), step, lattice, fmt, np).astype(dtype)
 
 
-def quantize_numpy(x: np.ndarray, step: np.ndarray, lattice: Lattice) -> np.ndarray:
+def quantize_numpy(x: np.ndarray, step: np.ndarray, lattice: Lattice) -> Any:
     with np.errstate(all="ignore"):
         return _quantized(x, step, lattice, np)
 
@@ -182,7 +187,9 @@ def encode_jax(x: jax.Array, step: jax.Array, lattice: Lattice) -> jax.Array:
 def decode_jax(codes: jax.Array, step: jax.Array, lattice: Lattice, dtype: np.dtype) -> jax.Array:
     fmt = float_format(dtype)
     value = _value(codes.astype(fmt.working), step, lattice, fmt, jnp)
-    return jnp.where(jnp.isnan(step), step, value).astype(dtype)
+    # Compilers fuse a product with a later sum, which would use it unrounded. The minimum changes
+    # nothing, but that takes a range analysis to see (a selection by code is seen through).
+    return jnp.minimum(value, jnp.finfo(fmt.working).max).astype(dtype)
 
 
 _forward = jax.jit(lambda x, step, lattice: _quantized(x, step, lattice, jnp), static_argnums=2)

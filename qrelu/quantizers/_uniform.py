@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array
+from jaxtyping import ArrayLike
 
 from ._abstract import AbstractUniformGrid
 from ._lattice import ROUNDINGS, Lattice, Rounding
@@ -87,7 +87,7 @@ class Uniform(AbstractUniformGrid):
 
     def __init__(
         self,
-        step: float | np.number | np.ndarray | Array,
+        step: ArrayLike,
         rounding: str = "nearest",
         *,
         bits: int | None = None,
@@ -120,7 +120,7 @@ class Uniform(AbstractUniformGrid):
     def from_bits(
         cls,
         bits: int,
-        magnitude: float | np.number | np.ndarray | Array,
+        magnitude: ArrayLike,
         rounding: str = "nearest",
     ) -> "Uniform":
         r"""The symmetric grid of `bits` bits whose last values are $\pm$`magnitude`.
