@@ -14,15 +14,11 @@ def cuts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points where `d` changes sign, and the cells they lie in.
 
-    `x` and `d` (nodes, cells) are samples inside the cells, `noise` (cells,) what counts as zero:
-    an interpolant's d at its knots is rounding, not a crossing. The ends are sampled here. Three
-    samples of one sign around a dip of |d| get the dip's vertex as one more sample: two crossings
-    between neighboring samples are found there.
+    `x` and `d` (samples, cells) go from end to end, `noise` (cells,) is what counts as zero: an
+    interpolant's d at its knots is rounding, not a crossing. Three samples of one sign around a dip
+    of |d| get the dip's vertex as one more sample: two crossings between neighboring samples are
+    found there.
     """
-    ends = np.stack([cells.lower, cells.upper])
-    d_ends = np.stack([cells.left, cells.right]) - difference.of_target(ends)
-    x = np.concatenate([ends[:1], x, ends[1:]])
-    d = np.concatenate([d_ends[:1], d, d_ends[1:]])
     with np.errstate(invalid="ignore"):
         sign = np.where(np.abs(d) > noise, np.sign(d), 0.0)
     for row in range(1, len(sign)):
