@@ -14,7 +14,7 @@ class Approximant(eqx.Module):
     - `network`: the network, NumPy float64 leaves; after rounding, values exactly on the grid.
     - `pieces`: linear pieces that the family asked for (rounding can merge some).
     - `bits_per_weight`: bits that one parameter takes; 64 for an unquantized network.
-    - `connectivity_before_rounding`: nonzero parameters before rounding, which may set some to zero.
+    - `connectivity_before_rounding`: nonzeros before rounding, which may set some to zero.
     - `quantizer`: the grid of the parameters, or `None`.
     - `notes`: what a reader of the result should know, one sentence or empty.
     - `connectivity`, `neurons`, `bits`: nonzero parameters, hidden neurons, total bits.

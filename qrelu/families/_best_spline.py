@@ -4,6 +4,7 @@ import numpy as np
 
 from ._equidistribution import equidistributed
 from ._knot_moves import improve_by_moves
+from ._minimax import free_minimax
 from ._newton import newton
 from ._quadrature import Quadrature
 from ._segmentation import segmentations
@@ -15,6 +16,8 @@ _SMALL = 64
 
 def best_spline(quadrature: Quadrature, pieces: int, p: float) -> Spline:
     """A spline with `pieces` pieces that is near-best in L^p."""
+    if p == np.inf:
+        return free_minimax(quadrature, pieces)
     starts = [
         equidistributed(quadrature, pieces, p)[None],
         np.linspace(quadrature.lower, quadrature.upper, pieces + 1)[None],

@@ -3,11 +3,14 @@
 import numpy as np
 
 from ._least_squares import least_squares
+from ._minimax import minimax_values
 from ._quadrature import Quadrature
 from ._spline import Spline
 
 
 def best_values(quadrature: Quadrature, knots: np.ndarray, p: float) -> Spline:
     """The spline on `knots` (N + 1,) that is best, or near-best, in L^p."""
+    if p == np.inf:
+        return minimax_values(quadrature, knots)
     fitted = least_squares(quadrature, knots[None])
     return Spline(fitted.knots[0], fitted.values[0])

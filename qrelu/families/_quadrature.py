@@ -28,7 +28,8 @@ class Quadrature(NamedTuple):
     """A target as the fitting algorithms see it: point values and a background mesh.
 
     Every piece is cut at the points of `mesh` inside it (kinks, singular points with cells that
-    halve towards them, samples of data), and each cell gets Gauss points.
+    halve towards them, samples of data), and each cell gets Gauss points. With `sampled` the target
+    is linear between the points of the mesh.
     """
 
     function: Callable[[np.ndarray], np.ndarray]
@@ -36,6 +37,7 @@ class Quadrature(NamedTuple):
     upper: float
     mesh: np.ndarray
     kinks: np.ndarray
+    sampled: bool
     nodes: np.ndarray
     weights: np.ndarray
 
@@ -78,7 +80,8 @@ def quadrature(target: AbstractTarget) -> Quadrature:
     """The quadrature of a target on its domain; a target with NaN or inf values is refused."""
     lower, upper = (float(end) for end in target.domain)
     kinks = np.asarray([p for p in target.breakpoints if lower < p < upper], dtype=np.float64)
-    if isinstance(target, Data):
+    data = isinstance(target, Data)
+    if data:
         mesh = np.asarray(target.knots, dtype=np.float64)
         mesh = mesh[(mesh > lower) & (mesh < upper)]
         # The residual is linear on each cell: two Gauss points are exact for its square.
@@ -98,7 +101,7 @@ def quadrature(target: AbstractTarget) -> Quadrature:
             f"returned NaN, inf or another shape on [{lower:g}, {upper:g}]. "
             "Change the domain or the function."
         )
-    return Quadrature(function, lower, upper, mesh, kinks, (nodes + 1) / 2, weights / 2)
+    return Quadrature(function, lower, upper, mesh, kinks, data, (nodes + 1) / 2, weights / 2)
 
 
 def graded_mesh(lower: float, upper: float, kinks: np.ndarray, cells: int) -> np.ndarray:
