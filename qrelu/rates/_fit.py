@@ -4,172 +4,212 @@ from typing import Any
 
 import numpy as np
 
-from ._envelope import envelope
-from ._models import fit_model
+from ._envelope import ALGEBRAIC, MODELS, Envelope, envelope
+from ._models import Candidate, fit_model
 from ._record import RateFit
 from ._replicates import over_replicates
-from ._usable import check_errors, check_sizes, noise_level, saturation, show
+from ._usable import check_errors, check_sizes, noise_level, per_size, saturation, show, usable
 
-LEAST = 4
+# A line has two parameters; two more sizes are the least that can contradict it.
+_LEAST_SIZES = 4
+# Replicates that agree to six digits repeat one deterministic sequence.
+_SAME = 1e-6
 
 
 def fit_rate(
-    sizes,
-    errors,
+    sizes: Any,
+    errors: Any,
     *,
-    floor: float | None = None,
+    floor: Any = None,
     floor_of: str = "the known floor",
-    uncertainties=None,
+    uncertainties: Any = None,
     magnitude: float | None = None,
-    dtype=None,
+    dtype: Any = None,
     counts: str = "connectivity",
     norm: str = "",
-    proven: float | None = None,
+    proven: Any = None,
     source: str = "",
 ) -> RateFit:
     r"""The rate gamma of errors ~ M^-gamma with an interval, or the reason why there is none.
 
+    Models of log e are fitted by least squares, the linear parameters inside the nonlinear ones:
+    "power" C M^-gamma, "power_log" C M^-gamma (log M)^b, "power_floor" C M^-gamma + F,
+    "power_correction" C M^-gamma (1 + a/M), and "exponential" C exp(-c M) or C exp(-c M^{1/2}).
+    They are compared by AICc on every tail of the sizes.
+
+    One sequence gets an **envelope**: the hull of gamma over the admissible models and tails and
+    Aitken's limit of the pairwise orders, widened by the residuals. It is no confidence interval.
+    Replicates get Student's **t** over the gammas of the replicates, 95 %, the model chosen inside.
+
+    **When there is no rate.** `gamma` is NaN and `verdict` says why when
+
+    - fewer than 4 sizes are usable: two parameters need two more sizes to be contradicted;
+    - the error rises at the large sizes, by 10 % and by three times its noise: whatever was true
+      before, it is not what happens as M grows;
+    - it is flat at the large sizes. One case is excepted: at least 4 errors stand above 1.5 times
+      the floor, and one formula C M^-gamma + F describes all of them, the flat ones too, within 5 %
+      (or three standard errors of the replicates). Then the rate of the falling part is established
+      on the points above the floor, and `model` is "power_floor". A quantizer at fixed bits does
+      not pass: its error wanders or rises at the floor;
+    - an exponential describes the errors better than every algebraic model;
+    - the interval reaches zero, or is wider than 1/2 and than gamma / 2.
+
     **Arguments:**
 
-    - `sizes`: M, positive and strictly increasing.
+    - `sizes`: M, positive and strictly increasing, shape (sizes,).
     - `errors`: shape (sizes,) for one sequence or (replicates, sizes) for independent repetitions.
-    - `floor`: a level below which the errors cannot fall; errors below twice that are left out.
-    - `floor_of`: what that floor is, for the verdict, for example "the quantizer".
-    - `uncertainties`: absolute measurement uncertainty of each error.
-    - `magnitude`: scale of the function, for the floor of the arithmetic (default: the largest
-      error).
+      An exact zero is allowed; the sizes from there on are left out.
+    - `floor`: known level below which the errors cannot fall, a number or one per size; errors
+      below twice that are left out.
+    - `floor_of`: what that floor is, for the verdict: "the floor of the quantizer".
+    - `uncertainties`: absolute measurement uncertainty of the errors, a number or one per size.
+      Errors below four times that are left out, and what remains widens the interval.
+    - `magnitude`: scale of the function, for the floor of the arithmetic (default: largest error).
     - `dtype`: the arithmetic that computed the errors (default: the dtype of `errors`).
-    - `counts`, `norm`, `proven`, `source`: what `cite()` prints.
+    - `counts`, `norm`, `proven`, `source`: for `cite()`: what M counts, the norm, the rate that
+      theory gives (a number, or a record with `gamma` and `source`) and where it is proved.
 
     **Returns:**
 
-    A `RateFit`.
+    A `RateFit`; its main attribute is `gamma`.
 
     **Raises:**
 
-    - `ValueError`: sizes or errors that are not numbers, not finite, negative, or do not match.
+    - `ValueError`: sizes or errors that are not numbers, not finite, negative, unsorted, of the
+      wrong shape, or fewer than 2.
+
+    **Reference:** the criteria are those of [burnham2002]; the rules are derived, proofs and
+    measurements above the code.
     """
     m = check_sizes(sizes)
-    given = np.asarray(errors)
     e = check_errors(errors, len(m))
     if dtype is None:
-        dtype = given.dtype if np.issubdtype(given.dtype, np.floating) else np.float64
-    about: dict[str, Any] = dict(counts=counts, norm=norm, proven=proven, source=source)
-    remarks: list[str] = []
-    level = np.nan
-    keep = len(m)
-
-    zero = np.any(e == 0, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y_all = np.log(e)
-        mean_all = y_all.mean(0)
-        orders = -np.diff(mean_all) / np.diff(np.log(m))
-    orders = np.where(np.isfinite(orders), orders, np.nan)
-    if zero.any():
-        keep = int(np.argmax(zero))
-        remarks.append(f"the error is exactly zero from M = {show(m[keep])} on")
-    typical = np.exp(mean_all)
-    eps = float(np.finfo(dtype).eps)
-    bottom = 64 * eps * (typical.max() if magnitude is None else magnitude)
-    low = np.flatnonzero(typical[:keep] <= bottom)
-    if len(low):
-        keep = int(low[0])
-        level = bottom
-        remarks.append(
-            f"the error is at the floor of {np.dtype(dtype).name} arithmetic "
-            f"from M = {show(m[keep])} on"
-        )
-    if floor is not None:
-        low = np.flatnonzero(typical[:keep] <= 2 * floor)
-        if len(low):
-            keep = int(low[0])
-            level = floor
-            remarks.append(f"the error is at {floor_of} ({floor:.3g}) from M = {show(m[keep])} on")
-    if uncertainties is not None:
-        u = np.broadcast_to(np.asarray(uncertainties, float), m.shape)
-        low = np.flatnonzero(u[:keep] > typical[:keep] / 4)
-        if len(low):
-            keep = int(low[0])
-            level = float(u[keep])
-            remarks.append(
-                f"the error is within its measurement uncertainty from M = {show(m[keep])} on"
-            )
-
-    kind = "t over replicates" if len(e) > 1 else "envelope"
-
-    def none(sentence, model="none"):
-        verdict = "; ".join([sentence, *remarks]) if sentence else "; ".join(remarks)
-        nan = float("nan")
-        return RateFit(
-            nan, (nan, nan), kind, model, float(level), orders, m[:keep], verdict, **about
-        )
-
-    if keep < LEAST:
-        plural = "" if keep == 1 else "s"
-        return none(f"only {keep} usable size{plural}; at least {LEAST} are needed")
-    m, y, mean = m[:keep], y_all[:, :keep], mean_all[:keep]
-    x = np.log(m)
-    noise = noise_level(x, mean) if keep >= 12 else 0.0
-    if len(e) > 1:
-        noise = float(y.std(0, ddof=1).mean() / np.sqrt(len(e)))
-    end = saturation(m, mean, noise)
-    saturated = None
-    if end is not None:
-        i, what = end
-        if what == "rise":
-            level = float(np.exp(mean[i]))
-            return none(f"the error rises beyond M = {show(m[i])}")
-        level = float(np.exp(np.median(mean[-3:])))
-        saturated = f"the error is flat from M = {show(m[i])} on (floor {level:.2g})"
-    if np.max(mean) - np.min(mean) <= 1e-12:
-        return none("the error does not change with M")
-    if saturated:
-        fit = fit_model("power_floor", m, mean)
-        clean = 0 if fit is None else int(np.sum(np.exp(mean) > 1.5 * fit.floor))
-        if fit is None or clean < LEAST or np.max(np.abs(fit.residuals)) > 0.05:
-            return none(saturated)
-        half = 3 * fit.spread * float(np.linalg.norm(fit.influence)) + 0.002
-        if half > 0.1:
-            return none(saturated)
-        remarks.append(saturated)
-        return RateFit(
-            float(fit.gamma),
-            (float(fit.gamma - half), float(fit.gamma + half)),
-            kind,
-            fit.model,
-            float(fit.floor),
-            orders,
-            m,
-            "; ".join([f"a rate of {fit.gamma:.3f} above a floor of {fit.floor:.3g}", *remarks]),
-            fit.coefficients,
-            **about,
-        )
-    exponential = fit_model("exponential", m, mean)
-    if len(e) > 1:
-        best, gamma, lower, upper = over_replicates(m, y)
-    else:
-        best, gamma, lower, upper = envelope(m, mean)
-    rivals = [
-        fit_model(k, m, mean) for k in ("power", "power_log", "power_floor", "power_correction")
-    ]
-    if (
-        exponential is not None
-        and exponential.aicc < min((r.aicc for r in rivals if r is not None), default=np.inf) - 4
-    ):
-        return none("the error falls exponentially; no algebraic rate", "exponential")
-    if lower <= 0 or upper - lower > max(0.5, 0.5 * gamma):
-        return none(f"no rate stands out of the noise: the interval is [{lower:.2g}, {upper:.2g}]")
-    model = "power_correction" if best.model == "two_corrections" else best.model
-    tail = m[best.start :]
-    return RateFit(
-        float(gamma),
-        (float(lower), float(upper)),
-        kind,
-        model,
-        float(best.floor),
-        orders,
-        tail,
-        "; ".join([f"the error falls like M^-{gamma:.3f}", *remarks]),
-        best.coefficients,
-        **about,
+        given = np.asarray(errors).dtype
+        dtype = given if np.issubdtype(given, np.floating) else np.float64
+    uncertainties = per_size(uncertainties, "uncertainties", m)
+    counted = usable(
+        m,
+        e,
+        floor=per_size(floor, "floor", m),
+        floor_of=floor_of,
+        uncertainties=uncertainties,
+        magnitude=magnitude,
+        dtype=dtype,
     )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = np.log(e)
+        orders = -np.diff(y.mean(0)) / np.diff(np.log(m))
+    orders = np.where(np.isfinite(orders), orders, np.nan)
+    keep = counted.count
+    m, y = m[:keep], y[:, :keep]
+    if len(y) > 1 and keep and np.max(np.std(y, axis=0)) < _SAME:
+        y = y.mean(0, keepdims=True)
+    relative = None if uncertainties is None else uncertainties[:keep] / np.exp(y.mean(0))
+    gamma, interval, kind, model, level, tail, sentence, coefficients = _judge(m, y, relative)
+    return RateFit(
+        gamma=float(gamma),
+        interval=(float(interval[0]), float(interval[1])),
+        interval_kind=kind,
+        model=model,
+        floor=float(level if np.isfinite(level) else counted.floor),
+        orders=orders,
+        tail=tail,
+        verdict="; ".join([sentence, *counted.remarks]),
+        coefficients=tuple(float(c) for c in coefficients),
+        counts=counts,
+        norm=norm,
+        proven=proven,
+        source=source,
+    )
+
+
+def _judge(m, y, relative):
+    """Everything about the usable sizes; the order of the checks is the order of the docstring."""
+    kind = "t over replicates" if len(y) > 1 else "envelope"
+    nan = float("nan")
+
+    def none(sentence, level=nan, model="none", coefficients=()):
+        return nan, (nan, nan), kind, model, level, m, sentence, coefficients
+
+    n = len(m)
+    if n < _LEAST_SIZES:
+        sizes = "size" if n == 1 else "sizes"
+        return none(f"only {n} usable {sizes}; at least {_LEAST_SIZES} are needed")
+    mean = y.mean(0)
+    noise = _noise(m, y)
+    if np.ptp(mean) <= 1e-12:
+        return none("the error does not change with M", float(np.exp(mean[-1])))
+    end = saturation(m, mean, noise)
+    models = MODELS
+    flat = None
+    if end is not None and end[1] == "rise":
+        return none(f"the error rises beyond M = {show(m[end[0]])}", float(np.exp(mean[end[0]])))
+    if end is not None:
+        level = float(np.exp(np.median(mean[-3:])))
+        flat = f"the error is flat from M = {show(m[end[0]])} on, at about {level:.2g}"
+        fit = fit_model("power_floor", m, mean)
+        if fit is None or not _clean(fit, mean, noise if len(y) > 1 else 0.0):
+            return none(flat, level)
+        models = ("power_floor",)
+    else:
+        exponential = fit_model("exponential", m, mean)
+        rivals = [fit_model(model, m, mean) for model in ALGEBRAIC]
+        least = min((rival.aicc for rival in rivals if rival is not None), default=np.inf)
+        if exponential is not None and exponential.aicc < least - 4:
+            return none(
+                "the error falls exponentially; no algebraic rate",
+                model="exponential",
+                coefficients=exponential.coefficients,
+            )
+    found = over_replicates(m, y, models) if len(y) > 1 else envelope(m, mean, models)
+    if found is None:
+        return none(flat or "no model can be fitted")
+    if len(y) > 1 and found.misfit > 3:
+        # The replicates agree better with each other than any model with them: what limits the
+        # rate is the form of the sequence, and the envelope of the mean speaks about that.
+        kind = "envelope"
+        alone = envelope(m, mean, models)
+        if alone is not None:
+            found = alone
+    found = _widen(found, relative)
+    lower, upper = found.lower, found.upper
+    if lower <= 0:
+        return none(flat or "the error does not fall by more than its noise")
+    if upper - lower > max(0.5, 0.5 * found.gamma):
+        return none(
+            flat or f"no rate is established: the errors allow any from {lower:.2f} to {upper:.2f}"
+        )
+    best = found.best
+    model = "power_correction" if best.model == "two_corrections" else best.model
+    sentence = f"the error falls like M^-{found.gamma:.3f}"
+    if model == "power_log":
+        sentence += f" (log M)^{best.coefficients[2]:.2f}"
+    if model == "power_floor":
+        sentence += f" above a floor of {best.floor:.2g}"
+    sentence += f" on M = {show(m[best.start])} to {show(m[-1])}"
+    if flat:
+        sentence += f"; {flat}"
+    interval = lower, upper
+    tail = m[best.start :]
+    return found.gamma, interval, kind, model, best.floor, tail, sentence, best.coefficients
+
+
+def _noise(m, y) -> float:
+    """Noise of the mean log error, where it can be told without a model; 0 where it cannot."""
+    if len(y) > 1:
+        return float(np.sqrt(np.mean(np.var(y, axis=0, ddof=1)) / len(y)))
+    return noise_level(np.log(m), y[0]) if len(m) >= 12 else 0.0
+
+
+def _clean(fit: Candidate, mean, noise: float) -> bool:
+    """Whether C M^-gamma + F describes a flattening sequence well enough to state its rate."""
+    above = np.sum(np.exp(mean) > 1.5 * fit.floor)
+    return bool(above >= _LEAST_SIZES and np.max(np.abs(fit.residuals)) < max(0.05, 3 * noise))
+
+
+def _widen(found: Envelope, relative) -> Envelope:
+    """Add what the measurement uncertainties can do to gamma, to first order and at worst."""
+    if relative is None:
+        return found
+    more = float(np.abs(found.best.influence) @ relative[found.best.start :])
+    return found._replace(lower=found.lower - more, upper=found.upper + more)

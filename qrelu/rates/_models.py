@@ -20,7 +20,7 @@ PARAMETERS = {
 
 
 class Candidate(NamedTuple):
-    """One model fitted to the sizes from number `start` on.
+    """One model fitted to the sizes from number `start` on, with weights (M / M_max)^decay.
 
     `influence` is the derivative of gamma with respect to each log error, so that gamma moves by
     `influence @ dy` when the log errors move by `dy`.
@@ -28,6 +28,8 @@ class Candidate(NamedTuple):
 
     model: str
     start: int
+    decay: float
+    weights: Float[np.ndarray, " tail"]
     gamma: float
     floor: float
     coefficients: tuple[float, ...]
@@ -47,7 +49,17 @@ class Candidate(NamedTuple):
     @property
     def spread(self) -> float:
         """Standard deviation of the residuals, corrected for the fitted parameters."""
-        return float(np.sqrt(self.residuals @ self.residuals / max(self.freedom, 1)))
+        return float(np.sqrt(self.square / max(self.freedom, 1)))
+
+    @property
+    def square(self) -> float:
+        """Weighted sum of squared residuals."""
+        return float(np.sum((self.weights * self.residuals) ** 2))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of gamma for independent noise of the fitted level."""
+        return self.spread * float(np.linalg.norm(self.influence / self.weights))
 
     @property
     def aicc(self) -> float:
@@ -56,37 +68,46 @@ class Candidate(NamedTuple):
         if n - k - 1 <= 0:
             return np.inf
         # Residuals below 1e-13 are rounding of the logarithms and carry no information.
-        mean_square = max(self.residuals @ self.residuals / n, 1e-26)
-        return float(n * np.log(mean_square) + 2 * k + 2 * k * (k + 1) / (n - k - 1))
+        mean_square = max(self.square / n, 1e-26)
+        log_weights = 2 * float(np.sum(np.log(self.weights)))
+        return float(n * np.log(mean_square) - log_weights + 2 * k + 2 * k * (k + 1) / (n - k - 1))
 
 
-def _linear(columns, y):
-    """Least squares through QR: coefficients, residuals and the pseudo-inverse's rows."""
-    scale = np.sqrt(np.sum(columns**2, axis=0))
-    q, r = np.linalg.qr(columns / scale)
-    pseudo = np.linalg.solve(r, q.T) / scale[:, None]
-    coefficients = pseudo @ y
-    return coefficients, y - columns @ coefficients, pseudo
+def _linear(columns, y, w):
+    """Weighted least squares: coefficients, residuals and the rows d coefficients / d y.
+
+    The columns are scaled to norm 1, which leaves condition numbers below 1e4 for these models, so
+    the normal equations keep eight digits; the ridge of 1e-15 only prevents a division by zero.
+    """
+    scaled = columns * w[:, None]
+    scale = np.sqrt(np.einsum("ij,ij->j", scaled, scaled))
+    scaled = scaled / scale
+    gram = scaled.T @ scaled
+    gram.flat[:: len(gram) + 1] += 1e-15
+    rows = np.linalg.solve(gram, (scaled * w[:, None]).T) / scale[:, None]
+    coefficients = rows @ y
+    coefficients = coefficients + rows @ (y - columns @ coefficients)
+    return coefficients, y - columns @ coefficients, rows
 
 
-def _power(m, y):
-    c, residuals, pseudo = _linear(np.stack([np.ones_like(m), -np.log(m)], 1), y)
+def _power(m, y, w):
+    c, residuals, pseudo = _linear(np.stack([np.ones_like(m), -np.log(m)], 1), y, w)
     return c[1], np.nan, tuple(c), residuals, pseudo[1]
 
 
-def _power_log(m, y):
+def _power_log(m, y, w):
     if m[0] < 2:
         return None
     x = np.log(m)
-    c, residuals, pseudo = _linear(np.stack([np.ones_like(x), -x, np.log(x)], 1), y)
+    c, residuals, pseudo = _linear(np.stack([np.ones_like(x), -x, np.log(x)], 1), y, w)
     return c[1], np.nan, tuple(c), residuals, pseudo[1]
 
 
-def _exponential(m, y):
+def _exponential(m, y, w):
     """C exp(-c M^theta) with theta = 1 or 1/2, the better one."""
     fits = []
     for theta in (1.0, 0.5):
-        c, residuals, _ = _linear(np.stack([np.ones_like(m), -(m**theta)], 1), y)
+        c, residuals, _ = _linear(np.stack([np.ones_like(m), -(m**theta)], 1), y, w)
         fits.append((residuals @ residuals, theta, c, residuals))
     _, theta, c, residuals = min(fits, key=lambda fit: fit[0])
     return np.nan, np.nan, (*c, theta), residuals, np.zeros_like(m)
@@ -95,26 +116,28 @@ def _exponential(m, y):
 # Power with correction, y = c - gamma x + log(1 + a u) with u = M_min / M. Given a, the rest is
 # linear: with the orthonormal columns Q of (1, x) the residual is (I - Q Q^T)(y - log(1 + a u)), a
 # function of a alone. It is minimized on a grid that shrinks around the best point.
-def _power_correction(m, y):
+def _power_correction(m, y, w):
     u = m[0] / m
     columns = np.stack([np.ones_like(m), -np.log(m)], 1)
-    q, _ = np.linalg.qr(columns)
+    q, _ = np.linalg.qr(columns * w[:, None])
 
     def residual_square(a):
-        z = y - np.log1p(a[:, None] * u)
+        z = (y - np.log1p(a[:, None] * u)) * w
         z = z - (z @ q) @ q.T
         return np.einsum("ij,ij->i", z, z)
 
     # a = exp(s) - 1 covers (-1, infinity): the correction at the smallest size is exp(s).
     low, high = np.log(0.02), np.log(50.0)
-    for _ in range(9):
-        grid = np.linspace(low, high, 33)
+    for _ in range(5):
+        grid = np.linspace(low, high, 21)
         best = int(np.argmin(residual_square(np.expm1(grid))))
-        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 32)]
-    a = float(np.expm1(0.5 * (low + high)))
-    (c, gamma), residuals, _ = _linear(columns, y - np.log1p(a * u))
-    jacobian = np.stack([np.ones_like(m), -np.log(m), u / (1 + a * u)], 1)
-    _, _, pseudo = _linear(jacobian, y)
+        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 20)]
+    a = float(np.expm1(grid[best]))
+    # One Gauss-Newton step on all three parameters finishes what the grid (1e-4) leaves.
+    columns = np.stack([columns[:, 0], columns[:, 1], u / (1 + a * u)], 1)
+    (c, gamma, step), _, pseudo = _linear(columns, y - np.log1p(a * u), w)
+    a = max(a + step, -0.98)
+    residuals = y - columns[:, :2] @ np.array([c, gamma]) - np.log1p(a * u)
     return gamma, np.nan, (c, gamma, a * m[0]), residuals, pseudo[1]
 
 
@@ -122,7 +145,7 @@ def _power_correction(m, y):
 # part equals the floor F. log F is linear and is eliminated by centering, which leaves two
 # parameters; they start on a grid and are finished by Gauss-Newton steps that are halved while
 # they do not help.
-def _power_floor(m, y):
+def _power_floor(m, y, w):
     x = np.log(m)
     length = x[-1] - x[0]
     gammas = np.geomspace(0.1, 6.0, 20)
@@ -142,8 +165,8 @@ def _power_floor(m, y):
         return level, y - h - level, jacobian
 
     level, r, jacobian = model(gamma, turn)
-    for _ in range(25):
-        step, _, _ = _linear(jacobian + 1e-300, r)
+    for _ in range(12):
+        step, _, _ = _linear(jacobian, r, w)
         damping = 1.0
         while damping > 1e-3:
             trial = gamma + damping * step[1], turn + damping * step[2]
@@ -159,15 +182,18 @@ def _power_floor(m, y):
         best = r @ r
         if gain <= 1e-12 * best or best < 1e-27:
             break
-    _, _, pseudo = _linear(jacobian + 1e-300, r)
+    # No floor to speak of (a ten-thousandth of the last error), or nothing but a floor.
+    if not 1e-4 < np.exp(-np.logaddexp(0.0, -gamma * (x[-1] - turn))) or turn <= x[1]:
+        return None
+    _, _, pseudo = _linear(jacobian, r, w)
     return gamma, np.exp(level), (level, gamma, turn), r, pseudo[1]
 
 
 # Power with two corrections in logarithmic form, c - gamma x + a u + b u^2: linear. It gauges how
 # far the one-term correction can be trusted.
-def _two_corrections(m, y):
+def _two_corrections(m, y, w):
     u = m[0] / m
-    c, residuals, pseudo = _linear(np.stack([np.ones_like(m), -np.log(m), u, u * u], 1), y)
+    c, residuals, pseudo = _linear(np.stack([np.ones_like(m), -np.log(m), u, u * u], 1), y, w)
     return c[1], np.nan, (c[0], c[1], c[2] * m[0], c[3] * m[0] ** 2), residuals, pseudo[1]
 
 
@@ -181,13 +207,14 @@ _FITS = {
 }
 
 
-def fit_model(model: str, m, y, start: int = 0):
+def fit_model(model: str, m, y, start: int = 0, decay: float = 0.0):
     """The candidate `model` on the sizes from number `start` on, or None where it has no sense."""
     m, y = m[start:], y[start:]
     if len(m) < PARAMETERS[model] + 1:
         return None
-    fit = _FITS[model](m, y)
-    return None if fit is None else Candidate(model, start, *fit)
+    w = (m / m[-1]) ** decay
+    fit = _FITS[model](m, y, w)
+    return None if fit is None else Candidate(model, start, decay, w, *fit)
 
 
 def curve(model: str, coefficients, m):

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -46,7 +47,7 @@ class RateFit:
     coefficients: tuple[float, ...] = ()
     counts: str = "connectivity"
     norm: str = ""
-    proven: float | None = None
+    proven: Any = None
     source: str = ""
 
     @property
@@ -63,7 +64,7 @@ class RateFit:
         *,
         counts: str | None = None,
         norm: str | None = None,
-        proven: float | None = None,
+        proven: Any = None,
         source: str | None = None,
     ) -> str:
         r"""One row of a LaTeX table: gamma, interval, what M counts, norm, proven rate, source.
@@ -72,7 +73,7 @@ class RateFit:
 
         - `counts`: what M counts, for example "connectivity" or "pieces".
         - `norm`: the norm of the error, for example "L2" or "$L^2$".
-        - `proven`: the rate that theory gives.
+        - `proven`: the rate that theory gives, a number or a record with `gamma` and `source`.
         - `source`: where that is proved, for example "\cite{deboor1973}".
 
         What is left out is taken from `fit_rate`.
@@ -85,6 +86,8 @@ class RateFit:
         norm = self.norm if norm is None else norm
         proven = self.proven if proven is None else proven
         source = self.source if source is None else source
+        source = source or getattr(proven, "source", "")
+        proven = getattr(proven, "gamma", proven)
         norm = re.sub(r"^L(\d)$", r"$L^\1$", norm)
         cells = [
             f"${_number(self.gamma)}$" if self.established else "--",

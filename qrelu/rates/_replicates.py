@@ -1,31 +1,72 @@
-"""Student's t over replicates, the model chosen inside."""
+r"""Student's t over replicates, with the choice of the model inside.
+
+Each replicate gets its own gamma under the chosen model: to first order gamma_r = gamma + g (y_r -
+ybar), where g is the influence of the log errors on gamma (for models that are linear in the log
+errors this is exact). The gammas of the replicates are independent whatever the correlation along
+the sizes is, so Student's t holds for AR(1) errors too, where a least-squares interval covers 62 %.
+
+The choice of a model costs coverage when it is made once and forgotten. Here the noise is known
+without any model, from the differences between replicates, and so is its correlation rho along the
+sizes. AICc of the mean under that noise compares all models on all tails (a size left out counts as
+a parameter). The plain power on all sizes stands unless something beats it by `_STAND`; if it
+falls, the interval is the union over all candidates within `_NEAR` of the best one.
+"""
 
 import numpy as np
 from scipy.special import stdtrit
 
-from ._envelope import candidates
+from ._envelope import MODELS, Envelope, candidates
+
+# One parameter more wins by 8 with probability P(chi^2_1 > 10) = 0.0016, several tails and models
+# with about 0.02: the loss of coverage under a plain power stays below a hundredth.
+_STAND = 8.0
+# Measured on logarithms and corrections: 2 covers 0.84 to 0.93, 5 covers 0.97 to 1.
+_NEAR = 4.0
 
 
-def over_replicates(m, y):
-    """(best candidate, gamma, lower, upper) for log errors y of shape (replicates, sizes)."""
+def _correlation(d) -> float:
+    """Lag-one correlation along the sizes of the deviations from the mean over replicates."""
+    n = d.shape[1]
+    rho = np.sum(d[:, 1:] * d[:, :-1]) / np.sum(d * d) * n / (n - 1)
+    return float(np.clip(rho, 0.0, 0.95))
+
+
+def over_replicates(m, y, models=MODELS) -> Envelope | None:
+    """Mean gamma and 95 % interval for log errors `y` of shape (replicates, sizes)."""
     replicates, n = y.shape
     mean = y.mean(0)
     d = y - mean
-    nu = (replicates - 1) * n
-    square = float(np.sum(d * d)) / nu
-    total = replicates * n
-    pool = [c for c in candidates(m, mean) if np.isfinite(c.gamma)]
+    rho = _correlation(d)
+
+    def whiten(v):
+        rest = v[..., 1:] - rho * v[..., :-1]
+        return np.concatenate([v[..., :1] * np.sqrt(1 - rho**2), rest], axis=-1)
+
+    freedom, total = (replicates - 1) * n, replicates * n
+    square = float(np.sum(whiten(d) ** 2)) / freedom
 
     def criterion(c):
         k = c.parameters + c.start
-        misfit = replicates * float(c.residuals @ c.residuals) / square
         if total - k - 1 <= 0:
             return np.inf
-        return total * np.log((nu + misfit) / total) + 2 * k + 2 * k * (k + 1) / (total - k - 1)
+        misfit = replicates * float(np.sum(whiten(c.residuals) ** 2)) / square
+        fit = total * np.log((freedom + misfit) / total)
+        return fit + 2 * k + 2 * k * (k + 1) / (total - k - 1)
 
-    scores = np.array([criterion(c) for c in pool])
-    simple = [i for i in range(len(pool)) if scores[i] <= scores.min() + 6]
-    best = pool[min(simple, key=lambda i: (pool[i].parameters + pool[i].start, scores[i]))]
-    gammas = best.gamma + d[:, best.start :] @ best.influence
-    half = stdtrit(replicates - 1, 0.975) * gammas.std(ddof=1) / np.sqrt(replicates)
-    return best, best.gamma, best.gamma - half, best.gamma + half
+    pool = sorted(candidates(m, mean, models, decays=(0.0,)), key=criterion)
+    if not pool:
+        return None
+    least = criterion(pool[0])
+    plain = [c for c in pool if c.model == "power" and c.start == 0]
+    if plain and criterion(plain[0]) <= least + _STAND:
+        near = plain
+    else:
+        near = [c for c in pool if criterion(c) <= least + _NEAR] or pool[:1]
+    t = stdtrit(replicates - 1, 0.975) / np.sqrt(replicates)
+    lower, upper = np.inf, -np.inf
+    for c in near:
+        half = t * float(np.std(d[:, c.start :] @ c.influence, ddof=1))
+        lower, upper = min(lower, c.gamma - half), max(upper, c.gamma + half)
+    best = near[0]
+    misfit = replicates * float(np.sum(whiten(best.residuals) ** 2)) / square / best.freedom
+    return Envelope(best, best.gamma, float(lower), float(upper), misfit)

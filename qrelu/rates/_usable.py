@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 
 class Usable(NamedTuple):
-    """The leading sizes that count, and sentences about those that do not."""
+    """How many leading sizes count, and the level and sentence about those that do not."""
 
     count: int
     floor: float
@@ -83,6 +83,56 @@ def check_errors(errors, count: int) -> Float[np.ndarray, "replicates sizes"]:
     return np.atleast_2d(e)
 
 
+def usable(m, e, *, floor, floor_of: str, uncertainties, magnitude: float | None, dtype) -> Usable:
+    """Leave out, from the large sizes down, what says nothing about the rate.
+
+    In this order: exact zeros, the floor of the arithmetic, a known floor, errors within a factor
+    4 of their measurement uncertainty.
+    """
+    keep, level, remarks = len(m), np.nan, []
+    zero = np.flatnonzero(np.any(e == 0, axis=0))
+    if len(zero):
+        keep = int(zero[0])
+        remarks.append(f"the error is exactly zero from M = {show(m[keep])} on")
+    typical = np.exp(np.mean(np.log(np.where(e > 0, e, 1.0)), axis=0))
+    # Rounding leaves a few units in the last place of the values of f; 64 of them bound the norms
+    # of that rounding in practice.
+    scale = typical.max() if magnitude is None else magnitude
+    arithmetic = np.full(m.shape, 64 * float(np.finfo(dtype).eps) * scale)
+    bars = [(arithmetic, 1.0, f"the error is at the floor of {np.dtype(dtype).name} arithmetic")]
+    if floor is not None:
+        bars.append((floor, 2.0, f"the error is at {floor_of}"))
+    if uncertainties is not None:
+        bars.append((uncertainties, 4.0, "the error is within its measurement uncertainty"))
+    for bar, factor, sentence in bars:
+        low = np.flatnonzero(typical[:keep] <= factor * bar[:keep])
+        if len(low):
+            keep = int(low[0])
+            level = float(bar[keep])
+            remarks.append(f"{sentence} from M = {show(m[keep])} on")
+    return Usable(keep, level, tuple(remarks))
+
+
+def per_size(value, name: str, m) -> np.ndarray | None:
+    """An optional scalar or array (sizes,) of non-negative numbers, spread over the sizes."""
+    if value is None:
+        return None
+    call = f"`fit_rate({name}=...)`"
+    try:
+        spread = np.broadcast_to(np.asarray(value, dtype=np.float64), m.shape)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{call} must be a number or hold one number per size ({len(m)}); got {value!r:.60}. "
+            "Pass a scalar, or an array as long as the sizes."
+        ) from None
+    if not np.all(spread >= 0) or not np.all(np.isfinite(spread)):
+        raise ValueError(
+            f"{call} must be non-negative and finite; got {value!r:.60}. "
+            "Leave it out where it is unknown."
+        )
+    return spread
+
+
 def slope_of(x, y) -> float:
     """Minus the least-squares slope of y against x."""
     x = x - x.mean()
@@ -126,6 +176,6 @@ def saturation(m, y, noise: float):
     steepest = max(slope_of(x[i:j], y[i:j]) for i, j in windows)
     if steepest > 0 and end < 0.3 and end < 0.2 * steepest:
         level = np.median(y[-3:])
-        start = int(np.flatnonzero(y > level + max(np.log(1.25), 3 * noise))[-1]) + 1
+        start = 1 + int(np.flatnonzero(y > level + max(np.log(1.25), 3 * noise)).max(initial=-1))
         return min(start, n - 2), "flat"
     return None
