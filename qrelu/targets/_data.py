@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import equinox as eqx
 import jax
@@ -40,7 +39,7 @@ class Data(AbstractTarget):
         y: ArrayLike | Sequence,
         *,
         name: str = "data",
-        missing: Literal["error", "drop"] = "error",
+        missing: str = "error",
     ):
         """**Arguments:**
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 
-def interval(domain: Sequence[float], where: str) -> tuple[float, float]:
+def interval(domain: Sequence[float | int], where: str) -> tuple[float, float]:
     """The domain as two floats, lower < upper, both finite."""
     try:
         lower, upper = (float(end) for end in domain)
@@ -24,7 +24,7 @@ def interval(domain: Sequence[float], where: str) -> tuple[float, float]:
 
 
 def interior_points(
-    points: Sequence[float], domain: tuple[float, float], where: str
+    points: Sequence[float | int], domain: tuple[float, float], where: str
 ) -> tuple[float, ...]:
     """The points as increasing floats strictly inside the domain, each once."""
     try:

@@ -4,7 +4,7 @@ import difflib
 import os
 import pathlib
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ._data import Data
 
@@ -19,7 +19,7 @@ def read_data(
     *,
     x: str | None = None,
     y: str | None = None,
-    missing: Literal["error", "drop"] = "error",
+    missing: str = "error",
     name: str | None = None,
 ) -> Data:
     """The target that a CSV, TSV or Parquet file samples.

@@ -51,7 +51,7 @@ class Function(AbstractTarget):
     domain: tuple[float, float] = eqx.field(static=True)
     breakpoints: tuple[float, ...] = eqx.field(static=True)
     singular_ends: tuple[bool, bool] = eqx.field(static=True)
-    _curvature: float | Callable | None = eqx.field(static=True)
+    _curvature: float | int | Callable | None = eqx.field(static=True)
     _derivative: Callable | None = eqx.field(static=True)
     _gives_jax: bool = eqx.field(static=True)
     _takes_jax: bool = eqx.field(static=True)
@@ -59,11 +59,11 @@ class Function(AbstractTarget):
     def __init__(
         self,
         fn: Callable,
-        domain: Sequence[float],
+        domain: Sequence[float | int],
         *,
         name: str | None = None,
-        curvature: float | Callable | None = None,
-        breakpoints: Sequence[float] = (),
+        curvature: float | int | Callable | None = None,
+        breakpoints: Sequence[float | int] = (),
         derivative: Callable | None = None,
     ):
         r"""**Arguments:**
@@ -328,7 +328,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0].rstrip(".") if str(error) else "no message"
 
 
-def load(where: str, domain: Sequence[float]) -> AbstractTarget:
+def load(where: str, domain: Sequence[float | int]) -> AbstractTarget:
     """The function that "module:function" names, imported from the working directory.
 
     **Arguments:**

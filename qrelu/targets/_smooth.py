@@ -201,11 +201,11 @@ def tanh() -> Builtin:
 def chirp() -> Builtin:
     # phi = c x^2, c = 16 pi: f'' = 2c (cos phi - 2 phi sin phi), zero where tan phi = 1/(2 phi);
     # d/dphi f'' ~ 3 sin phi + 2 phi cos phi, zero where tan phi = -2 phi/3. Both fixed-point
-    # iterations below contract by 1/2 or better on each branch.
+    # iterations below contract by 3/4 or better on each branch.
     c = 16 * PI
     branch = np.arange(16) * PI
     inflection, turn = branch + PI / 4, branch + 3 * PI / 4
-    for _ in range(60):
+    for _ in range(200):
         inflection = branch + np.arctan(1 / (2 * inflection))
         turn = branch + PI - np.arctan(2 * turn / 3)
     fresnel = special.fresnel(np.sqrt(2 * np.arange(17)))[0]

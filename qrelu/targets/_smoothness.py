@@ -81,20 +81,21 @@ def estimated_integral(shape: Smoothness, s: float) -> float | None:
         return None
     cells = zip(shape.lower, shape.upper, shape.second, strict=True)
     parts = np.array([_cell_integral(lower, upper, second, s) for lower, upper, second in cells])
-    total = float(parts.sum())
     deepest = int(shape.level.max())
     if deepest < _DEEP and not shape.rough:
-        return total
+        return float(parts.sum())
+    # The deepest level is cut off on one side and may hold a kink that passed for a steep curve: the
+    # series takes its place.
     by_level = np.bincount(shape.level, parts, minlength=deepest + 1)
-    # The deepest level may be cut off on either side, so the ratio is taken just before it.
+    total = by_level[:deepest].sum()
     last, before = by_level[deepest - 4 : deepest].sum(), by_level[deepest - 12 : deepest - 8].sum()
     if last == 0:
-        return total
+        return float(total)
     if last >= before:
         return None
     ratio = (last / before) ** (1 / 8)
     tail = by_level[deepest - 1] * ratio / (1 - ratio)
-    return total + (tail if shape.rough else 0.0) if tail <= 0.01 * total else None
+    return float(total + tail) if tail <= 0.01 * total else None
 
 
 @lru_cache(maxsize=1)
