@@ -325,6 +325,26 @@ def test_one_trace_per_shape():
     assert count == 1
 
 
+def test_numpy_float64_survives_without_x64():
+    x = _hard_numbers(np.float64, 0.1)
+    q = quantizers.Uniform(0.1)
+    expected = q(x)
+    with jax.enable_x64(False):
+        assert _same_bits(q(x), expected)
+        assert _same_bits(q.decode(q.encode(x)), expected)
+        single = q(jnp.asarray(x.astype(np.float32)))
+        assert _same_bits(single, q(x.astype(np.float32)))
+        assert _same_bits(q.decode(q.encode(single)), single)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_lowers_for_every_platform(platform):
+    q = quantizers.Uniform.from_bits(4, 0.7)
+    function = jax.jit(jax.value_and_grad(lambda w: jnp.sum(q(w) ** 2)))
+    exported = jax.export.export(function, platforms=[platform])(jnp.ones(8, jnp.float32))
+    assert "callback" not in exported.mlir_module()
+
+
 def test_quantize_maps_over_parameters_only():
     q = quantizers.Uniform(0.25)
     tree = {

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
-from ._outward import root_product, up
+from ._outward import Number, root_product, up
 
 Radius: TypeAlias = Any  # a number or array, for all layers or one per layer
 
@@ -18,8 +18,8 @@ Radius: TypeAlias = Any  # a number or array, for all layers or one per layer
 def parameter_lipschitz(
     widths: Sequence[int],
     norm_bound: Radius,
-    input_radius: float | np.number | Array,
-    p: float = math.inf,
+    input_radius: ArrayLike,
+    p: Number = math.inf,
     *,
     bias_bound: Radius = None,
     nonzeros: Sequence[tuple[int, int, int]] | None = None,
@@ -94,7 +94,7 @@ def recursion(
     bias_radii: Sequence[Any],
     nonzeros: Sequence[tuple[int, int, int]],
     input_radius: Any,
-    p: float,
+    p: Number,
     growth: float = 0.0,
 ) -> Any:
     """The constant of the class, every operation rounded upwards."""
@@ -106,6 +106,9 @@ def recursion(
         moved = up(up(alpha * size) + root_product(biases, 1 if biases else 0, p))
         error = up(up(grown * error) + moved)
         size = up(up(r * size) + beta)
+    # Infinity times zero, after an overflow, is no number; infinity still is a bound.
+    if isinstance(error, float) and math.isnan(error):
+        return math.inf
     return error
 
 
@@ -115,8 +118,8 @@ def recursion(
 def coarse_lipschitz(
     widths: Sequence[int],
     norm_bound: Radius,
-    input_radius: float | np.number | Array,
-    p: float = math.inf,
+    input_radius: ArrayLike,
+    p: Number = math.inf,
 ) -> float | Array:
     r"""The closed form $(D + 1)\, W L^2 r^{L-1}$ that is never below `parameter_lipschitz`.
 
@@ -169,7 +172,7 @@ def _check_widths(call: str, widths: Sequence[int]) -> tuple[int, ...]:
     return numbers
 
 
-def _check_exponent(call: str, p: float) -> None:
+def _check_exponent(call: str, p: Number) -> None:
     if not p >= 1:
         raise ValueError(f"`{call}(p=...)` must be at least 1 (`math.inf` included); got {p}.")
 
@@ -194,5 +197,5 @@ def _per_layer(call: str, bound: Any, depth: int) -> list[Any]:
         raise ValueError(
             f"`{call}` must be one number or one per layer, {depth}; got the shape {shape}."
         )
-    numbers = [numbers] * depth if shape == () else list(numbers)
-    return [r if isinstance(r, jax.Array) else float(r) for r in numbers]
+    per_layer: list[Any] = [numbers] * depth if shape == () else list(numbers)
+    return [r if isinstance(r, jax.Array) else float(r) for r in per_layer]

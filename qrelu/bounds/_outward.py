@@ -1,11 +1,13 @@
 """Upward rounding: what this namespace returns holds in floating point too."""
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+Number: TypeAlias = float | int | np.number
 
 
 # The result of one rounded operation on non-negative numbers lies at most half a unit in the last
@@ -25,7 +27,7 @@ def down(value: float) -> float:
     return math.nextafter(float(value), -math.inf)
 
 
-def root_product(rows: int, columns: int, p: float) -> float:
+def root_product(rows: int, columns: int, p: Number) -> float:
     r"""An upper bound of $rows^{1/p} \cdot columns^{1 - 1/p}$, exact for $p \in \{1, \infty\}$."""
     if p == 1 or rows == columns:
         return float(rows)
@@ -37,7 +39,7 @@ def root_product(rows: int, columns: int, p: float) -> float:
     return power * (1 + 2.0**-46)
 
 
-def upper_sum(values: np.ndarray, axis: int) -> np.ndarray:
+def upper_sum(values: np.ndarray, axis: int) -> Any:
     """Upper bounds of sums of non-negative float64 numbers along an axis."""
     # n terms are added with a relative error of at most (n - 1) units, in any order.
     return values.sum(axis) * (1 + (values.shape[axis] + 4) * 2.0**-52) + 2.0**-1000

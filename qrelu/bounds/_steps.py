@@ -10,15 +10,15 @@ import numpy as np
 from ..networks import ReLUNetwork
 from ..quantizers import Uniform
 from ._lipschitz import recursion
-from ._outward import down, up, upper_sum
+from ._outward import Number, down, up, upper_sum
 
 Rounding = Literal["nearest", "floor", "toward_zero"]
 
 
 def rate_step(
     network: ReLUNetwork,
-    gamma: float,
-    input_radius: float,
+    gamma: Number,
+    input_radius: Number,
     *,
     rounding: Rounding = "toward_zero",
     constant: Literal["norms", "entries"] = "norms",
@@ -47,14 +47,19 @@ def rate_step(
 
     **Raises:**
 
-    - `ValueError`: for `gamma` or a radius that is not positive and finite, or if the parameters'
-        type is too narrow for such a step.
+    - `ValueError`: for `gamma` or a radius that is not positive and finite, for parameters that
+        are not finite, or if their type is too narrow for such a step.
 
     **Reference:** the steps are those of [gonon2023] for sequences that keep their rate, with the sharper constant of `parameter_lipschitz` for the network at hand; derived, proof above the code.
     """  # noqa: E501
     for name, value in (("gamma", gamma), ("input_radius", input_radius)):
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"`rate_step({name}=...)` must be positive and finite; got {value}.")
+    if not math.isfinite(network.magnitude):
+        raise ValueError(
+            "`rate_step(network, ...)` must get finite parameters; the network holds NaN or "
+            "infinity. Repair it first."
+        )
     Uniform(1.0, rounding)  # refuses an unknown rounding
     if constant == "norms":
         constants = [_norms(network, input_radius, p) for p in (1.0, math.inf)]
@@ -66,7 +71,9 @@ def rate_step(
         )
     accuracy = down(down(max(network.connectivity, 1) ** -gamma))
     grows = rounding != "toward_zero"
-    error = max(_largest_error(k, accuracy, grows) for k in constants)
+    # Where few parameters matter the constant says little; no step needs to exceed the parameters.
+    most = 2 * network.magnitude if network.magnitude > 0 else 1.0
+    error = max(_largest_error(k, accuracy, grows, most) for k in constants)
     # A grid value is one rounded product, so a parameter may move a few units in its last place
     # further than the step (half the step for nearest) says.
     epsilon = max(float(np.finfo(_dtype(p)).eps) for p in (*network.weights, *network.biases))
@@ -88,24 +95,30 @@ def rate_step(
 # l^1 and l^inf norms (not the l^2 norm), and d K(0) <= accuracy is enough. For the other roundings
 # the classical condition d <= min(accuracy/(e K(0)), min_l r_l/(alpha_l (L - 1))) implies
 # d K(d) <= accuracy, because (1 + 1/(L - 1))^(L - 1) <= e; the largest d is found by bisection.
-def _largest_error(constant: Callable[[float], float], accuracy: float, grows: bool) -> float:
+def _largest_error(
+    constant: Callable[[float], float], accuracy: float, grows: bool, most: float
+) -> float:
+    k = constant(0.0)
+    if not math.isfinite(k):  # an overflow: no step is proven
+        return 0.0
+    largest = min(most, down(accuracy / k)) if k > 0 else most
     if not grows:
-        k = constant(0.0)
-        return down(accuracy / k) if k > 0 else accuracy
-    error = accuracy / max(constant(0.0), 1e-300)
-    while up(error * constant(error)) > accuracy:
-        error /= 2
-    below, above = error, 2 * error
+        return largest
+
+    def enough(error: float) -> bool:
+        return up(error * constant(error)) <= accuracy
+
+    below = largest
+    while not enough(below):
+        below /= 2
+    above = min(largest, 2 * below)
     for _ in range(20):
         middle = (below + above) / 2
-        if up(middle * constant(middle)) <= accuracy:
-            below = middle
-        else:
-            above = middle
+        below, above = (middle, above) if enough(middle) else (below, middle)
     return below
 
 
-def _norms(network: ReLUNetwork, input_radius: float, p: float) -> Callable[[float], float]:
+def _norms(network: ReLUNetwork, input_radius: Number, p: Number) -> Callable[[float], float]:
     """The constant of the class that the network's own norms and zeros define."""
     radii, bias_radii, nonzeros = [], [], []
     for weight, bias in _layers(network):
@@ -126,7 +139,7 @@ def _norms(network: ReLUNetwork, input_radius: float, p: float) -> Callable[[flo
 #     |y_l - y'_l| <= (|W_l| + g S_l) |y_{l-1} - y'_{l-1}| + d (S_l |y_{l-1}| + t_l),
 #     |y_l| <= |W_l| |y_{l-1}| + |b_l|,
 # with g = 0 for rounding toward zero and g = d otherwise.
-def _entries(network: ReLUNetwork, input_radius: float) -> Callable[[float], float]:
+def _entries(network: ReLUNetwork, input_radius: Number) -> Callable[[float], float]:
     """The constant of this network's support and absolute values, unit by unit."""
     layers = [
         (abs(weight), (weight != 0).astype(np.float64), abs(bias), (bias != 0).astype(np.float64))
@@ -137,11 +150,13 @@ def _entries(network: ReLUNetwork, input_radius: float) -> Callable[[float], flo
         size = np.full(network.widths[0], float(input_radius))
         error = np.zeros(network.widths[0])
         for weight, support, bias, bias_support in layers:
+            # An overflow gives infinity or NaN, which no accuracy admits.
             grown = weight + growth * support if growth else weight
             # Sums of at most 2 n + 1 products of non-negative numbers, each rounded twice.
             inflation = 1 + (2 * weight.shape[1] + 8) * 2.0**-52
-            error = (grown @ error + support @ size + bias_support) * inflation + 2.0**-1000
-            size = (weight @ size + bias) * inflation + 2.0**-1000
+            with np.errstate(over="ignore", invalid="ignore"):
+                error = (grown @ error + support @ size + bias_support) * inflation + 2.0**-1000
+                size = (weight @ size + bias) * inflation + 2.0**-1000
         return float(error.max())
 
     return constant
@@ -156,7 +171,7 @@ def _dtype(parameter: Any) -> np.dtype:
     return np.dtype(parameter.dtype)
 
 
-def bits_per_weight(magnitude: float, step: float, rounding: Rounding = "nearest") -> int:
+def bits_per_weight(magnitude: Number, step: Number, rounding: Rounding = "nearest") -> int:
     r"""The bits that number the grid values which parameters up to `magnitude` can take.
 
     $\lceil \log_2 \mathrm{levels} \rceil$ with $2 \lfloor r/\eta + 1/2 \rfloor + 1$ levels for
