@@ -68,6 +68,18 @@ def test_the_same_ufunc_can_be_checked_many_times():
     assert repr(targets.Function(np.sin, (0, 1), name="wave")) == "Function('wave', (0, 1))"
 
 
+def test_a_function_that_cannot_be_hashed():
+    class Table:
+        __hash__ = None
+
+        def __call__(self, x):
+            return np.exp(x)
+
+    target = targets.Function(Table(), (0, 1))
+    assert target.name == "Table"
+    assert target.limit(L2, FREE, 1).value == pytest.approx(0.0624755, abs=5e-8)
+
+
 def _raises(x):
     raise KeyError("table")
 

@@ -7,7 +7,6 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import equinox as eqx
 import jax
@@ -20,7 +19,7 @@ from ._domain import interior_points, interval
 from ._duck import exponent_of, kind_of, pieces_of
 from ._limits import Limit, no_limit, spline_limit
 from ._rates import KnownRate
-from ._smoothness import Smoothness, estimated_integral, largest_curvature, smoothness
+from ._smoothness import Estimates, largest_curvature
 
 # What code that is not ours may raise when it is given an array that it cannot take.
 _FOREIGN = (
@@ -55,6 +54,7 @@ class Function(AbstractTarget):
     _derivative: Callable | None = eqx.field(static=True)
     _gives_jax: bool = eqx.field(static=True)
     _takes_jax: bool = eqx.field(static=True)
+    _estimates: Estimates = eqx.field(static=True)
 
     def __init__(
         self,
@@ -99,6 +99,11 @@ class Function(AbstractTarget):
             _checked(derivative, x[1:-1], "derivative", self.name)
         if curvature is not None:
             self._check_curvature(x, values)
+        cuts = (self.domain[0], *self.breakpoints, self.domain[1])
+        in_jax = self._gives_jax
+        self._estimates = Estimates(
+            lambda x: _evaluate(fn, x.ravel(), in_jax).reshape(x.shape), cuts
+        )
 
     def __repr__(self) -> str:
         lower, upper = self.domain
@@ -187,7 +192,7 @@ class Function(AbstractTarget):
         if self._curvature is not None and not callable(self._curvature):
             if math.isfinite(self._curvature):
                 return KnownRate(2.0, 0.0, "classical, from the declared bound on f''")
-        shape = _shape(self)
+        shape = self._estimates.shape
         if shape.complete and not shape.rough:
             return KnownRate(2.0, 0.0, "classical, f'' resolved numerically")
         return None
@@ -195,20 +200,16 @@ class Function(AbstractTarget):
     def limit(self, norm, family, size: int) -> Limit:
         """The asymptotic limit from a numerical second derivative where it is resolved, or none."""
         kind, p, count = kind_of(family), exponent_of(norm), pieces_of(family, size)
-        shape = _shape(self)
+        shape = self._estimates.shape
         if not shape.complete:
             return no_limit("the second derivative is not resolved; the function looks rough")
-
-        def integral(s: float) -> float:
-            value = _integral(self, s)
-            return math.nan if value is None else value
 
         lower, upper = self.domain
         limit = spline_limit(
             kind,
             p,
             count,
-            integral=integral,
+            integral=self._estimates.integral,
             largest=largest_curvature(shape),
             width=upper - lower,
             kinked=bool(self.breakpoints or shape.rough),
@@ -218,17 +219,6 @@ class Function(AbstractTarget):
         if limit.label == "none":
             return limit
         return limit._replace(source=f"{limit.source}; f'' estimated numerically")
-
-
-@lru_cache(maxsize=64)
-def _shape(target: Function) -> Smoothness:
-    lower, upper = target.domain
-    return smoothness(lambda x: np.asarray(target(x)), (lower, *target.breakpoints, upper))
-
-
-@lru_cache(maxsize=256)
-def _integral(target: Function, s: float) -> float | None:
-    return estimated_integral(_shape(target), s)
 
 
 def _name_of(fn: Callable) -> str:

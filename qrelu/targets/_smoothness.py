@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -84,8 +84,8 @@ def estimated_integral(shape: Smoothness, s: float) -> float | None:
     deepest = int(shape.level.max())
     if deepest < _DEEP and not shape.rough:
         return float(parts.sum())
-    # The deepest level is cut off on one side and may hold a kink that passed for a steep curve: the
-    # series takes its place.
+    # The deepest level is cut off on one side and may hold a kink that passed for a steep curve;
+    # the series takes its place.
     by_level = np.bincount(shape.level, parts, minlength=deepest + 1)
     total = by_level[:deepest].sum()
     last, before = by_level[deepest - 4 : deepest].sum(), by_level[deepest - 12 : deepest - 8].sum()
@@ -124,3 +124,22 @@ def largest_curvature(shape: Smoothness) -> float:
     if shape.rough or not shape.lower.size or shape.level.max() >= _DEEP:
         return math.inf
     return float(np.abs(chebyshev.chebval(_fine(), shape.second.T)).max())
+
+
+class Estimates:
+    """What a function's values tell about its second derivative, worked out when first asked."""
+
+    def __init__(self, evaluate: Callable[[np.ndarray], np.ndarray], cuts: tuple[float, ...]):
+        self._evaluate, self._cuts = evaluate, cuts
+        self._integrals: dict[float, float | None] = {}
+
+    @cached_property
+    def shape(self) -> Smoothness:
+        return smoothness(self._evaluate, self._cuts)
+
+    def integral(self, s: float) -> float:
+        """The integral of |f''|^s, NaN where it is not established."""
+        if s not in self._integrals:
+            self._integrals[s] = estimated_integral(self.shape, s)
+        value = self._integrals[s]
+        return math.nan if value is None else value
