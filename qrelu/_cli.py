@@ -55,12 +55,13 @@ def _sentences(code: int, mistakes: tuple[type[Exception], ...]) -> Iterator[Non
             _fail(reason, code)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         import importlib.metadata
 
         print(f"qrelu {importlib.metadata.version('qrelu')}")
         raise typer.Exit()
+    return asked
 
 
 @app.callback()
@@ -94,6 +95,9 @@ def rate(
     ] = None,
     x: Annotated[str | None, typer.Option("--x", metavar="COLUMN", help="Its abscissae.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="COLUMN", help="Its values.")] = None,
+    missing: Annotated[
+        str, typer.Option(metavar="error|drop", help="What to do with rows without a number.")
+    ] = "error",
     size: Annotated[
         str,
         typer.Option(metavar="SIZES", help="Connectivities: START:STOP doubles, or 24,48,96."),
@@ -104,7 +108,8 @@ def rate(
         typer.Option(
             metavar="RULES",
             help="How to round: numbers of bits, `matched` (fewest bits that keep the error "
-            "within 10 %), `theory` (the step that provably keeps the rate), or `none`.",
+            "within 10 %), `theory` (the step that provably keeps the rate), `theory:2` (where the "
+            "rate is not known and should be 2), or `none`.",
         ),
     ] = "4,6,8,matched,theory",
     family: Annotated[
@@ -133,7 +138,7 @@ def rate(
         from . import families, norms, studies
 
         study = studies.Study(
-            targets=_targets(target, domain, data, x, y),
+            targets=_targets(target, domain, data, x, y, missing),
             families=_families(family, bits, families),
             sizes=_sizes(size),
             norm=norms.get(norm),
@@ -221,6 +226,7 @@ def _targets(
     data: pathlib.Path | None,
     x: str | None,
     y: str | None,
+    missing: str,
 ) -> list[Any]:
     from . import targets
 
@@ -228,15 +234,17 @@ def _targets(
     if data is None and (x or y):
         raise ValueError("`--x` and `--y` must come with a file; add `--data FILE`.")
     if data is not None:
-        found.append(targets.read_data(data, x=x, y=y))
+        if missing not in ("error", "drop"):
+            raise ValueError(f"`--missing` must be error or drop; got {missing!r}.")
+        found.append(targets.read_data(data, x=x, y=y, missing=missing))
+        for note in found[0].notes:
+            print(f"qrelu: {note}", file=sys.stderr)
     own = [name for name in names or () if ":" in name]
     if domain is not None and not own:
         raise ValueError(
             "`--domain` must come with a function of your own (`--target module:function`); "
             "built-in functions and data have their domain."
         )
-    if own and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m` does, so that a module here is found
     for name in names or (() if data is not None else TARGETS):
         found.append(targets.load(name, domain or (0.0, 1.0)) if ":" in name else targets.get(name))
     return found
@@ -260,12 +268,14 @@ def _families(names: Sequence[str] | None, bits: str, families) -> list[Any]:
             rules.append(families.MatchedBits())
         elif word == "theory":
             rules.append(families.TheoryStep())
+        elif re.fullmatch(r"theory:\d*\.?\d+", word):
+            rules.append(families.TheoryStep(gamma=float(word.partition(":")[2])))
         elif re.fullmatch(r"[+-]?\d+", word):
             rules.append(families.Bits(int(word)))
         elif word != "none":
             raise ValueError(
-                f"`--bits` must be whole numbers, `matched`, `theory` or `none`, separated by "
-                f"commas; got {word!r}."
+                f"`--bits` must be whole numbers, `matched`, `theory`, `theory:RATE` or "
+                f"`none`, separated by commas; got {word!r}."
             )
     bases = [_family(name, families) for name in names or FAMILIES]
     return [
@@ -320,7 +330,11 @@ def _print_tables(result, study) -> None:
     from rich.text import Text
 
     console = _console()
+    # What does not fit is left out: first the verdicts (which follow below), then the intervals.
+    kept = [0, 1, 2, 4, 5] if console.width < 78 else [0, 1, 2, 3, 4, 5]
     narrow = console.width < 100
+    kept += [] if narrow else [6]
+    headers = ("family", "rule", "gamma", "interval", "error/limit", "bits", "verdict")
     rates = result.rates()
     for target in study.targets:
         rows = rates.filter(rates["target"] == target.name).to_dicts()
@@ -333,19 +347,16 @@ def _print_tables(result, study) -> None:
             pad_edge=False,
             header_style="bold",
         )
-        table.add_column("family", no_wrap=True)
-        table.add_column("rule", no_wrap=True)
-        table.add_column("gamma", justify="right", no_wrap=True)
-        table.add_column("interval", no_wrap=True)
-        table.add_column("error/limit", justify="right", no_wrap=True)
-        table.add_column("bits", justify="right", no_wrap=True)
-        if not narrow:
-            table.add_column("verdict")
+        for i in kept:
+            right = headers[i] in ("gamma", "error/limit", "bits")
+            table.add_column(
+                headers[i], justify="right" if right else "left", no_wrap=headers[i] != "verdict"
+            )
         for family in dict.fromkeys(row["family"] for row in rows):
             here = [row for row in rows if row["family"] == family]
             for about, row in itertools.zip_longest(_about(here[0]), here):
-                cells = [about or "", *(_cells(row) if row else ())]
-                table.add_row(*map(Text, cells[: 6 if narrow else 7]))
+                cells = [about or "", *(_cells(row) if row else [""] * 6)]
+                table.add_row(*(Text(cells[i]) for i in kept))
             table.add_row()
         console.print(table)
         for row in rows if narrow else ():
@@ -364,7 +375,7 @@ def _print_tables(result, study) -> None:
 def _about(row: dict[str, Any]) -> list[str]:
     """What is common to all rules of a family: its name, its proven rate, its limit."""
     gamma, power = row["proven_gamma"], row["proven_log_power"]
-    theory = "unknown" if gamma is None else f"{gamma:g}"
+    theory = "unknown" if gamma is None else "exact" if math.isinf(gamma) else f"{gamma:g}"
     return [
         row["family"],
         f"  theory: {theory}{f', log^{power:g}' if power else ''}",

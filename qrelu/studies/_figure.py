@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,27 +12,38 @@ from matplotlib.patches import Patch
 
 from ._curves import Curve
 
-# Okabe and Ito's palette, told apart by every common form of color blindness; without its yellow,
-# which is too light for lines on white. Black is for what is not rounded.
+# Okabe and Ito's palette, told apart by every common form of color blindness; its yellow is
+# too light for lines on white. Black is for what is not rounded.
 _COLORS = ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2")
-_DASHES = ("-", "-", "-", "--", "-.", ":")
+_Dash = Literal["-", "--", "-.", ":"]
+_DASHES: tuple[_Dash, ...] = ("-", "-", "-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_LIMIT = "0.6"
+_LIMIT = "#F0E442"  # that yellow, as a highlighter under the lines
+
+# A word of a verdict that there is no rate, and the reason in the legend's few letters.
+_REASONS = {
+    "rises": "rises",
+    "floor of float": "exact up to rounding",
+    "exactly zero": "exact",
+    "flat": "floor",
+    "exponential": "exponential",
+}
 
 
 class _Style(NamedTuple):
     color: str
-    dash: str
+    dash: _Dash
     width: float
     size: float
     order: float
 
 
-def draw(curves: Sequence[Curve], norm: str) -> Figure:
+def draw(curves: Sequence[Curve], description: dict) -> Figure:
     """Draw all curves: rows are targets, columns are families, colors are rounding rules."""
-    targets = list(dict.fromkeys(c.target for c in curves))
-    families = list(dict.fromkeys(c.family for c in curves))
-    styles = _styles(list(dict.fromkeys(c.rule for c in curves)))
+    norm = description["norm"]["name"]
+    targets = [item["name"] for item in description["targets"]]
+    families = list(dict.fromkeys(item["base"] for item in description["families"]))
+    styles = _styles(list(dict.fromkeys(item["rule"] for item in description["families"])))
     width = max(3.5 * len(families), 5.6) + 0.7
     height = 3.1 * len(targets) + 1.0
     figure = Figure(figsize=(width, height))
@@ -53,7 +64,7 @@ def draw(curves: Sequence[Curve], norm: str) -> Figure:
     _mark_sizes(axes, curves)
     for ax in axes[-1]:
         ax.set_xlabel("connectivity M (nonzero weights and biases)", fontsize=8.5)
-    _explain(figure, norm, height)
+    _explain(figure, curves, norm, height)
     # Margins in inches: everything has a known size, and measuring the text costs as much as
     # drawing the figure.
     figure.subplots_adjust(
@@ -125,7 +136,7 @@ def _panel(ax, curves: Sequence[Curve], styles: dict[str, _Style], marker: str) 
         )
     handles += _limit(ax, curves)
     if not any(c.connectivity.size for c in curves):
-        words = curves[0].verdict if curves else "not part of this study"
+        words = curves[0].verdict if curves else "not computed yet"
         ax.text(0.5, 0.6, textwrap.fill(words, 34), transform=ax.transAxes, ha="center", fontsize=8)
     if handles:
         ax.legend(
@@ -146,9 +157,9 @@ def _interval(ax, curve: Curve, style: _Style, m, mean) -> None:
     fit = curve.fit
     if fit is None or m.size == 0:
         return
-    if np.isfinite(fit.floor) and fit.floor > 0 and "rises" not in curve.verdict:
-        ax.axhline(fit.floor, linestyle=":", color=style.color, linewidth=1)
-    if not np.isfinite(fit.gamma):
+    if (floor := _floor(curve)) is not None:
+        ax.axhline(floor, linestyle=":", color=style.color, linewidth=1)
+    if not fit.established:
         return
     x = np.geomspace(float(fit.tail[0]), float(m[-1]) * 1.5, 60)
     fitted = fit.curve(x)
@@ -166,6 +177,13 @@ def _interval(ax, curve: Curve, style: _Style, m, mean) -> None:
     )
 
 
+def _floor(curve: Curve) -> float | None:
+    """The level at which the errors stop falling; one that they leave again is no floor."""
+    if curve.fit is None or "rises" in curve.verdict or not curve.fit.floor > 0:
+        return None
+    return curve.fit.floor
+
+
 def _label(curve: Curve) -> str:
     """The rule, and its rate or in two words why it has none."""
     fit = curve.fit
@@ -175,10 +193,10 @@ def _label(curve: Curve) -> str:
         name += f", {bits.min():.0f} to {bits.max():.0f} bits"
     if fit is None:
         return f"{name}: not available"
-    if np.isfinite(fit.gamma):
+    if fit.established:
         low, high = fit.interval
         return rf"{name}: $\gamma$ = {fit.gamma:.2f} [{low:.2f}, {high:.2f}]"
-    for word, text in (("rises", "rises"), ("flat", "floor"), ("exponential", "exponential")):
+    for word, text in _REASONS.items():
         if word in curve.verdict:
             return f"{name}: {text}, no rate"
     return f"{name}: no rate"
@@ -196,11 +214,11 @@ def _limit(ax, curves: Sequence[Curve]) -> list[Line2D]:
                 "-",
                 color=_LIMIT,
                 linewidth=7,
-                alpha=0.5,
+                alpha=0.9,
                 zorder=0,
                 solid_capstyle="round",
             )
-            return [Line2D([], [], color=_LIMIT, linewidth=4, alpha=0.45, label=f"limit ({label})")]
+            return [Line2D([], [], color=_LIMIT, linewidth=4, alpha=0.9, label=f"limit ({label})")]
     return []
 
 
@@ -229,9 +247,10 @@ def _mark_sizes(axes, curves: Sequence[Curve]) -> None:
         ax.yaxis.set_minor_locator(NullLocator())
 
 
-def _explain(figure: Figure, norm: str, height: float) -> None:
-    """One line under the figure that says what is drawn."""
-    handles = [
+def _explain(figure: Figure, curves: Sequence[Curve], norm: str, height: float) -> None:
+    """The title, and what is drawn in one legend under the figure."""
+    fits = [curve.fit for curve in curves if curve.fit is not None]
+    handles: list[Line2D | Patch] = [
         Line2D(
             [],
             [],
@@ -240,21 +259,18 @@ def _explain(figure: Figure, norm: str, height: float) -> None:
             markerfacecolor="white",
             linewidth=2.2,
             label="measured error",
-        ),
-        Line2D(
-            [], [], color="black", linewidth=0.7, label=r"fit $C\,M^{-\gamma}$ and its extension"
-        ),
-        Patch(color="black", alpha=0.18, label=r"interval of $\gamma$"),
-        Line2D([], [], color=_LIMIT, linewidth=4, alpha=0.45, label="what it is held against"),
-        Line2D([], [], color="black", linestyle=":", linewidth=1, label="floor"),
+        )
     ]
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        ncols=3,
-        fontsize=8,
-        frameon=False,
-    )
+    if any(fit.established for fit in fits):
+        label = r"fit $C\,M^{-\gamma}$ and its extension"
+        handles.append(Line2D([], [], color="black", linewidth=0.7, label=label))
+        handles.append(Patch(color="black", alpha=0.18, label=r"interval of $\gamma$"))
+    if any(np.isfinite(curve.limits).any() for curve in curves):
+        label = "limit: what the error is held against"
+        handles.append(Line2D([], [], color=_LIMIT, linewidth=4, alpha=0.9, label=label))
+    if any(_floor(curve) is not None for curve in curves):
+        handles.append(Line2D([], [], color="black", linestyle=":", linewidth=1, label="floor"))
+    figure.legend(handles=handles, loc="lower center", ncols=3, fontsize=8, frameon=False)
     figure.suptitle(
         f"{norm} error of ReLU networks against their connectivity M",
         fontsize=12,

@@ -78,7 +78,7 @@ class StudyResult:
         """
         from ._figure import draw  # plotting is loaded when a figure is asked for
 
-        return draw(self._curves, self.description["norm"]["name"])
+        return draw(self._curves, self.description)
 
     def save(self, directory: str | os.PathLike) -> dict[str, pathlib.Path]:
         """Write table and rates as CSV and the figure as PNG and SVG, each whole or not at all.
@@ -91,6 +91,8 @@ class StudyResult:
 
         The paths by name: "table", "rates", "png" and "svg".
         """
+        import matplotlib
+
         home = pathlib.Path(directory)
         home.mkdir(parents=True, exist_ok=True)
         figure = self.figure()
@@ -98,13 +100,12 @@ class StudyResult:
             "table": ("table.csv", self.table().write_csv().encode()),
             "rates": ("rates.csv", self.rates().write_csv().encode()),
         }
-        for kind in ("png", "svg"):
-            buffer = io.BytesIO()
-            # Without a date the same study gives the same file.
-            figure.savefig(
-                buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None
-            )
-            contents[kind] = (f"figure.{kind}", buffer.getvalue())
+        # Names inside an SVG are random and dated by default; the same study gives the same file.
+        with matplotlib.rc_context({"svg.hashsalt": "qrelu"}):
+            for kind, about in (("png", {}), ("svg", {"Date": None})):
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=kind, dpi=160, metadata=about)
+                contents[kind] = (f"figure.{kind}", buffer.getvalue())
         paths = {}
         for name, (file, data) in contents.items():
             paths[name] = home / file

@@ -10,6 +10,7 @@ a Parquet reader may end the whole process on a damaged length field.
 """
 
 import contextlib
+import errno
 import glob
 import io
 import json
@@ -58,10 +59,7 @@ class Store:
     def _read_record(self) -> dict | None:
         path = self.directory / _RECORD
         if self.directory.exists() and not self.directory.is_dir():
-            raise NotADirectoryError(
-                f"`Study.run({str(self.directory)!r})` must be given a directory; that is a file. "
-                "Choose another name."
-            )
+            raise NotADirectoryError(errno.ENOTDIR, "it is a file")
         if not path.exists():
             return None
         try:

@@ -1,0 +1,86 @@
+"""The figure of a study says what the table says, and is drawn for every kind of result."""
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from test_studies import SMALL, UNIFORM, Counted
+
+from qrelu import families, norms, studies, targets
+
+
+@pytest.fixture(scope="module")
+def result():
+    return studies.Study(**SMALL).run()
+
+
+def _labels(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_one_panel_per_target_and_family_with_what_the_table_says(result):
+    axes = result.figure().axes
+    assert [ax.get_title() for ax in axes] == ["exp", "square"]
+    rates = result.rates()
+    for ax, target in zip(axes, ("exp", "square"), strict=True):
+        row = rates.filter((rates["target"] == target) & (rates["rule"] == "float")).to_dicts()[0]
+        interval = f"[{row['lower']:.2f}, {row['upper']:.2f}]"
+        assert _labels(ax)[0] == rf"float: $\gamma$ = {row['gamma']:.2f} {interval}"
+        assert _labels(ax)[-1] == f"limit ({row['limit_label']})"
+        assert "6 bits" in _labels(ax)[1]
+
+
+def test_the_points_are_the_errors_of_the_table(result):
+    table = result.table().filter(
+        (result.table()["target"] == "exp") & (result.table()["rule"] == "6 bits")
+    )
+    lines = result.figure().axes[0].get_lines()
+    drawn = [line.get_xydata() for line in lines if len(line.get_xydata()) == 4]
+    expected = table.select("connectivity_before_rounding", "error").to_numpy()
+    assert any(np.allclose(points, expected, rtol=1e-12) for points in drawn)
+
+
+def test_saved_files_are_whole_and_the_same_each_time(result, tmp_path):
+    first, second = (result.save(tmp_path / name) for name in "ab")
+    assert set(first) == {"table", "rates", "png", "svg"}
+    assert first["png"].read_bytes().startswith(b"\x89PNG")
+    assert ET.parse(first["svg"]).getroot().tag.endswith("svg")
+    for kind in first:
+        assert first[kind].read_bytes() == second[kind].read_bytes(), kind
+
+
+def test_drawing_changes_no_global_setting(result):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    result.figure()
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_data_without_limit_and_exact_reproduction_are_drawn():
+    x = np.linspace(0.0, 1.0, 9)
+    data = targets.Data(x, np.cos(7 * x), name="samples")
+    study = studies.Study(
+        targets=[targets.get("kink"), data],
+        families=[families.FreeKnot(), UNIFORM],
+        sizes=[13, 25, 49, 97],
+        norm=norms.L2(),
+    )
+    figure = study.run().figure()
+    assert len(figure.axes) == 4
+    assert not any("limit" in label for label in _labels(figure.axes[3]))
+    assert _labels(figure.axes[0])[0] == "float: exact up to rounding, no rate"
+
+
+def test_a_study_that_is_not_finished_is_drawn(tmp_path):
+    class _Stop:
+        def append(self, fit):
+            raise KeyboardInterrupt
+
+    study = studies.Study(SMALL["targets"], [Counted(fits=_Stop())], [13], norms.L2())
+    with pytest.raises(KeyboardInterrupt):
+        study.run(tmp_path)
+    partial = studies.load(tmp_path)
+    assert partial.missing == 2
+    assert partial.rates().height == 0
+    assert partial.figure() is not None
