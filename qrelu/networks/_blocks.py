@@ -50,12 +50,13 @@ def active_mask(
 
     - `sign`: signs of the pre-activations at the old nodes, $(n, K + 1)$.
     - `parent`: the old piece of every new piece.
-    - `crossings`: neuron, old piece and new node of every sign change inside a piece.
+    - `crossings`: neuron, old piece (ascending) and new node of every sign change inside a piece.
     - `first`: the new index of every old node.
     """
     old = parent[start:stop]
-    on = (sign > 0)[:, old] | (sign > 0)[:, old + 1]
-    unit, piece, node = crossings
+    on = (sign[:, old] > 0) | (sign[:, old + 1] > 0)
+    here = slice(*np.searchsorted(crossings[1], [old[0], old[-1] + 1]))
+    unit, piece, node = (part[here] for part in crossings)
     falling = sign[unit, piece] > 0
     off_from = np.where(falling, node, first[piece])
     off_to = np.where(falling, first[piece + 1], node)

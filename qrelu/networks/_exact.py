@@ -39,7 +39,7 @@ def exact_pieces(
     start = _Block(np.array([a, b], dtype=object), np.arange(1), one, zero, 0)
 
     def advance(layer: int, block: _Block) -> Iterator[_Block]:
-        return _hidden(layers[layer], block)
+        return _hidden(layers[layer], layers[layer + 1], block)
 
     nodes, values, slopes = [], [], []
     for block in depth_first(start, len(weights) - 1, advance):
@@ -69,6 +69,11 @@ class _Layer:
         self.bias, self.q = to_integers(bias)
         self.positive = np.flatnonzero(bias > 0).tolist()
 
+    def rows_reached(self, units: np.ndarray) -> int:
+        """A bound on the number of rows that some neurons, or a positive bias, reach."""
+        edges = sum(len(self.columns.get(j, [])) for j in units.tolist())
+        return min(len(self.bias), edges + len(self.positive))
+
     def apply(self, block: _Block, every: bool = False):
         """Rows, slopes, intercepts and p, without rows that receive nothing and stay off."""
         p = max(self.p + block.p, self.q)
@@ -86,7 +91,7 @@ class _Layer:
         return np.array(rows, dtype=int), s, c, p
 
 
-def _hidden(layer: _Layer, block: _Block) -> Iterator[_Block]:
+def _hidden(layer: _Layer, following: _Layer, block: _Block) -> Iterator[_Block]:
     rows, s, c, p = layer.apply(block)
     drop = strip_zeros(s, c, limit=p)
     s, c, p = s >> drop, c >> drop, p - drop
@@ -116,7 +121,7 @@ def _hidden(layer: _Layer, block: _Block) -> Iterator[_Block]:
     nodes[node] = zeros
     parent = np.repeat(np.arange(len(x) - 1), per_piece + 1)
 
-    for i, j in spans(len(parent), len(s), BLOCK):
+    for i, j in spans(len(parent), max(len(rows), following.rows_reached(rows)), BLOCK):
         on = active_mask(sign, parent, i, j, (unit, piece, node), first)
         alive = np.flatnonzero(on.any(axis=1))
         on, old = on[alive], parent[i:j]

@@ -76,6 +76,8 @@ class ReLUNetwork(eqx.Module):
 
         - `ValueError`: for another shape.
         """
+        if self.weights[0].ndim != 2:
+            raise ValueError("`network(x)` is for one network; use `jax.vmap` for a stack of them.")
         h = jnp.asarray(x)
         if h.shape != (self.widths[0],):
             raise ValueError(

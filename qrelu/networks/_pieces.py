@@ -96,8 +96,9 @@ def pieces(network: ReLUNetwork, a: Real, b: Real, *, exact: bool = False) -> Pi
     a fraction without rounding.
 
     The time is proportional to the number of linear regions times the nonzero weights met there.
-    Memory beyond the result is bounded by blocks of the interval: a few tens of megabytes per
-    layer of depth, whatever the number of regions. Runs in NumPy, outside of `jit` and `grad`.
+    Memory beyond the parameters and the result is bounded by blocks of the interval: some ten
+    megabytes per layer of depth, whatever the number of regions. Runs in NumPy, outside of `jit`
+    and `grad`.
 
     **Arguments:**
 

@@ -1,6 +1,6 @@
 """Pieces of a network of any depth, in float64."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,8 @@ BLOCK = 2**18
 # A sum is zero below this many rounding units of the sum of its absolute terms, and points
 # closer than this many rounding units of the piece's ends are one.
 SNAP = 8 * np.finfo(np.float64).eps
-
+# Sums of absolute terms stay below this, so that no difference of two of them overflows.
+LARGEST = 1e307
 
 BEYOND_FLOAT64 = (
     "`pieces(network, a, b)` met numbers beyond the range of float64; use `exact=True`."
@@ -41,12 +42,13 @@ def float_pieces(
     start = _Block(ends, np.arange(1), ends[None, :], np.ones((1, 1)))
 
     def advance(layer: int, block: _Block) -> Iterator[_Block]:
-        return _hidden(matrices[layer], biases[layer], block, layer == 0)
+        ahead = _rows_reached(matrices[layer + 1], biases[layer + 1])
+        return _hidden(matrices[layer], biases[layer], block, layer == 0, ahead)
 
     nodes, values, slopes, scales = [], [], [], []
     with np.errstate(over="ignore", invalid="ignore"):
         for block in depth_first(start, len(weights) - 1, advance):
-            _, z, d, _, scale = _affine(matrices[-1], biases[-1], block, every=True)
+            _, z, d, scale = _affine(matrices[-1], biases[-1], block, output=True)
             nodes.append(block.x[:-1])
             values.append(z[:, :-1])
             slopes.append(d)
@@ -65,16 +67,25 @@ def _compress(weights: np.ndarray):
     return scipy.sparse.csc_array(weights) if sparse else weights
 
 
-def _affine(matrix, bias: np.ndarray, block: _Block, every: bool = False):
-    """Rows, values, slopes and the sums of absolute terms of both, after an affine map.
+def _rows_reached(matrix, bias: np.ndarray) -> Callable[[np.ndarray], int]:
+    """A bound on the number of rows that some neurons, or a positive bias, reach."""
+    if not scipy.sparse.issparse(matrix):
+        return lambda units: len(bias)
+    edges, positive = np.diff(matrix.indptr), int(np.count_nonzero(bias > 0))
+    return lambda units: min(len(bias), int(edges[units].sum()) + positive)
 
-    Neurons that receive nothing here and have no positive bias stay off: their rows are left out.
+
+def _affine(matrix, bias: np.ndarray, block: _Block, output: bool = False):
+    """Rows, values, slopes and the sums of the absolute terms of the slopes, after an affine map.
+
+    Except for the output: neurons that receive nothing here and have no positive bias stay off,
+    so their rows are left out, and sums that cancel to rounding errors are zero.
     """
     part = matrix[:, block.units]
     rows = np.arange(len(bias))
     if scipy.sparse.issparse(part):
         part = part.tocsr()
-        if not every:
+        if not output:
             rows = np.flatnonzero((np.diff(part.indptr) > 0) | (bias > 0))
             part = part[rows]
     c = bias[rows][:, None]
@@ -82,21 +93,24 @@ def _affine(matrix, bias: np.ndarray, block: _Block, every: bool = False):
     z, d = part @ block.values + c, part @ block.slopes
     z_scale = sizes @ np.abs(block.values) + np.abs(c)
     d_scale = sizes @ np.abs(block.slopes)
-    if not (np.max(z_scale, initial=0) < np.inf and np.max(d_scale, initial=0) < np.inf):
+    if not max(np.max(z_scale, initial=0), np.max(d_scale, initial=0)) < LARGEST:
         raise ValueError(BEYOND_FLOAT64)
-    return rows, z, d, z_scale, d_scale
+    if not output:
+        z[np.abs(z) <= SNAP * z_scale] = 0.0
+        d[np.abs(d) <= SNAP * d_scale] = 0.0
+    return rows, z, d, d_scale
 
 
-def _hidden(matrix, bias: np.ndarray, block: _Block, first_layer: bool) -> Iterator[_Block]:
+def _hidden(
+    matrix, bias: np.ndarray, block: _Block, first_layer: bool, ahead: Callable[[np.ndarray], int]
+) -> Iterator[_Block]:
     # Pre-activations are affine on every piece, so a neuron switches inside a piece exactly where
     # its values at the two ends have opposite signs, at the zero of the secant. Sums that cancel
-    # to rounding errors are set to zero first: otherwise neurons that vanish at a common node, or
+    # to rounding errors have been set to zero: otherwise neurons that vanish at a common node, or
     # on a whole piece, would switch at random places next to it. Slopes are propagated beside the
     # values, because a quotient of differences on a short piece has no correct digits.
     x = block.x
-    rows, z, d, z_scale, d_scale = _affine(matrix, bias, block)
-    z[np.abs(z) <= SNAP * z_scale] = 0.0
-    d[np.abs(d) <= SNAP * d_scale] = 0.0
+    rows, z, d, _ = _affine(matrix, bias, block)
     sign = np.sign(z).astype(np.int8)
     unit, piece = np.nonzero(sign[:, :-1] * sign[:, 1:] < 0)
     left, right = z[unit, piece], z[unit, piece + 1]
@@ -127,7 +141,7 @@ def _hidden(matrix, bias: np.ndarray, block: _Block, first_layer: bool) -> Itera
     nodes[node[fresh]] = zeros[fresh]
     parent = np.repeat(np.arange(len(x) - 1), per_piece + 1)
 
-    for i, j in spans(len(parent), len(rows), BLOCK):
+    for i, j in spans(len(parent), max(len(rows), ahead(rows)), BLOCK):
         on = active_mask(sign, parent, i, j, (unit, piece, node), first)
         alive = np.asarray(on.any(axis=1))
         if not alive.any():
