@@ -27,7 +27,8 @@ _NEAR = 4.0
 # logarithms with 1 % noise is missed.
 _LOG_COST = 1.5
 # Errors of nested or greedy sequences are autocorrelated; a correlation of 1/2 along the sizes
-# multiplies a standard deviation by sqrt((1 + 1/2) / (1 - 1/2)).
+# multiplies a standard deviation by sqrt((1 + 1/2) / (1 - 1/2)). Rounding to whole pieces, which
+# dies like 1/M, is not.
 _AUTOCORRELATION = 3**0.5
 # Least half-width, and share of the drift of the pairwise orders that is added to it: what the
 # tested families of smooth sequences need to contain the truth (tests and benchmark).
@@ -61,6 +62,11 @@ def _bends_up(m, y) -> bool:
     return bool(np.mean(y[third : 2 * third + 1] - chord) < 0)
 
 
+def above_floor(fit: Candidate, y) -> int:
+    """How many errors of the tail stand above 1.5 times the fitted floor."""
+    return int(np.sum(np.exp(y[fit.start :]) > 1.5 * fit.floor))
+
+
 def candidates(m, y, models=MODELS, decays=(0.0, 1.0)) -> list[Candidate]:
     """Every model on every tail that leaves it a degree of freedom (power: two)."""
     found = []
@@ -72,8 +78,12 @@ def candidates(m, y, models=MODELS, decays=(0.0, 1.0)) -> list[Candidate]:
                 if decay and start > 2:
                     continue
                 fit = fit_model(model, m, y, start, decay)
-                if fit is not None and fit.freedom >= (2 if model == "power" else 1):
-                    found.append(fit)
+                if fit is None or fit.freedom < (2 if model == "power" else 1):
+                    continue
+                # A rate above a floor rests on the errors above it; four are the least.
+                if model == "power_floor" and above_floor(fit, y) < 4:
+                    continue
+                found.append(fit)
     return found
 
 
@@ -107,14 +117,16 @@ def envelope(m, y, models=MODELS) -> Envelope | None:
         ]
     )
     best = pool[int(np.argmin(cost))]
-    half = _AUTOCORRELATION * stdtrit(best.freedom, 0.975) * best.deviation + _LEAST
+    inflation = 1.0 if best.decay else _AUTOCORRELATION
+    half = inflation * stdtrit(best.freedom, 0.975) * best.deviation + _LEAST
     x = np.log(m)
     if best.model != "power_floor":
         orders = -np.diff(y[best.start :]) / np.diff(x[best.start :])
         half += _DRIFT * float(np.ptp(orders))
     near = [c.gamma for c, k in zip(pool, cost, strict=True) if k <= cost.min() + _NEAR]
-    # Aitken adds nothing to a model that leaves no residual at all.
-    if best.spread > 1e-6:
+    # Aitken adds nothing to a model that leaves no residual at all, and towards a floor the orders
+    # converge to zero.
+    if best.spread > 1e-6 and best.model != "power_floor":
         noise = min(max(c.spread, 1e-6) * np.sqrt(1 + 4 / c.freedom) for c in pool)
         limit = aitken(x, y, noise)
         if np.isfinite(limit):

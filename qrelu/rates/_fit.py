@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ._envelope import ALGEBRAIC, MODELS, Envelope, envelope
+from ._envelope import ALGEBRAIC, MODELS, Envelope, above_floor, envelope
 from ._models import Candidate, fit_model
 from ._record import RateFit
 from ._replicates import over_replicates
@@ -14,6 +14,7 @@ from ._usable import check_errors, check_sizes, noise_level, per_size, saturatio
 _LEAST_SIZES = 4
 # Replicates that agree to six digits repeat one deterministic sequence.
 _SAME = 1e-6
+_WIDTH, _FLOOR_WIDTH = 0.5, 0.25
 
 
 def fit_rate(
@@ -52,7 +53,7 @@ def fit_rate(
       on the points above the floor, and `model` is "power_floor". A quantizer at fixed bits does
       not pass: its error wanders or rises at the floor;
     - an exponential describes the errors better than every algebraic model;
-    - the interval reaches zero, or is wider than 1/2 and than gamma / 2.
+    - the interval reaches zero, or is wider than 1/2 (1/4 for a rate above a floor).
 
     **Arguments:**
 
@@ -175,7 +176,8 @@ def _judge(m, y, relative):
     lower, upper = found.lower, found.upper
     if lower <= 0:
         return none(flat or "the error does not fall by more than its noise")
-    if upper - lower > max(0.5, 0.5 * found.gamma):
+    # A floor that wanders leaves a wide interval; one that is really there a narrow one.
+    if upper - lower > (_FLOOR_WIDTH if found.best.model == "power_floor" else _WIDTH):
         return none(
             flat or f"no rate is established: the errors allow any from {lower:.2f} to {upper:.2f}"
         )
@@ -203,8 +205,8 @@ def _noise(m, y) -> float:
 
 def _clean(fit: Candidate, mean, noise: float) -> bool:
     """Whether C M^-gamma + F describes a flattening sequence well enough to state its rate."""
-    above = np.sum(np.exp(mean) > 1.5 * fit.floor)
-    return bool(above >= _LEAST_SIZES and np.max(np.abs(fit.residuals)) < max(0.05, 3 * noise))
+    enough = above_floor(fit, mean) >= _LEAST_SIZES
+    return bool(enough and np.max(np.abs(fit.residuals)) < max(0.05, 3 * noise))
 
 
 def _widen(found: Envelope, relative) -> Envelope:

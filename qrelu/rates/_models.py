@@ -218,18 +218,20 @@ def fit_model(model: str, m, y, start: int = 0, decay: float = 0.0):
 
 
 def curve(model: str, coefficients, m):
-    """The error of a fitted model at the sizes `m`."""
-    x = np.log(m)
+    """The error of a fitted model at the sizes `m`; NaN where nothing was fitted."""
     if not coefficients:
         return np.full_like(m, np.nan)
+    x = np.log(m)
     c, b, *rest = coefficients
-    if model == "power_log":
-        return np.exp(c - b * x + rest[0] * np.log(x))
-    if model == "power_floor":
-        return np.exp(c + np.logaddexp(0.0, -b * (x - rest[0])))
     if model == "exponential":
         return np.exp(c - b * m ** rest[0])
-    if model == "two_corrections":
-        return np.exp(c - b * x + rest[0] / m + rest[1] / m**2)
-    correction = np.log1p(rest[0] / m) if model == "power_correction" else 0.0
-    return np.exp(c - b * x + correction)
+    if model == "power_floor":
+        return np.exp(c + np.logaddexp(0.0, -b * (x - rest[0])))
+    log_error = c - b * x
+    if model == "power_log":
+        log_error = log_error + rest[0] * np.log(x)
+    elif model == "power_correction" and len(rest) == 1:
+        log_error = log_error + np.log1p(rest[0] / m)
+    elif len(rest) == 2:
+        log_error = log_error + rest[0] / m + rest[1] / m**2
+    return np.exp(log_error)

@@ -86,7 +86,7 @@ class RateFit:
         norm = self.norm if norm is None else norm
         proven = self.proven if proven is None else proven
         source = self.source if source is None else source
-        source = source or getattr(proven, "source", "")
+        source = source or str(getattr(proven, "source", ""))
         proven = getattr(proven, "gamma", proven)
         norm = re.sub(r"^L(\d)$", r"$L^\1$", norm)
         cells = [

@@ -21,7 +21,7 @@ from ._envelope import MODELS, Envelope, candidates
 # with about 0.02: the loss of coverage under a plain power stays below a hundredth.
 _STAND = 8.0
 # Measured on logarithms and corrections: 2 covers 0.84 to 0.93, 5 covers 0.97 to 1.
-_NEAR = 4.0
+_NEAR = 3.0
 
 
 def _correlation(d) -> float:

@@ -99,7 +99,15 @@ def usable(m, e, *, floor, floor_of: str, uncertainties, magnitude: float | None
     # of that rounding in practice.
     scale = typical.max() if magnitude is None else magnitude
     arithmetic = np.full(m.shape, 64 * float(np.finfo(dtype).eps) * scale)
-    bars = [(arithmetic, 1.0, f"the error is at the floor of {np.dtype(dtype).name} arithmetic")]
+    name = f"the error is at the floor of {np.dtype(dtype).name} arithmetic"
+    bars = [(arithmetic, 1.0, name)]
+    if magnitude is None and keep > 2:
+        # Without a magnitude the largest error stands in for it and may be far too small. Errors
+        # that stop falling below 64 units in the last place of 1 are taken for rounding as well.
+        unit = 64 * float(np.finfo(dtype).eps) * max(1.0, scale)
+        y = np.log(typical[:keep])
+        if y.min() < np.log(unit) and saturation(m[:keep], y, 0.0) is not None:
+            bars.append((np.full(m.shape, np.exp(y.min())), 4.0, name))
     if floor is not None:
         bars.append((floor, 2.0, f"the error is at {floor_of}"))
     if uncertainties is not None:
