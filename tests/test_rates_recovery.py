@@ -1,0 +1,204 @@
+"""`fit_rate` on sequences with exact rates: it recovers where it claims to."""
+
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from qrelu.rates import fit_rate
+
+
+class Problem(NamedTuple):
+    name: str
+    difficulty: str
+    sizes: np.ndarray
+    errors: np.ndarray
+    gamma: float
+    model: str
+    within: float
+
+
+def _pieces(sizes):
+    """Pieces of a one-hidden-layer network of connectivity M: about three per neuron."""
+    return np.floor((sizes - 1) / 3)
+
+
+def _powers(low, high):
+    return 2.0 ** np.arange(low, high + 1)
+
+
+ALL = np.arange(1.0, 129.0)
+DYADIC = _powers(0, 7)
+WIDE = _powers(4, 14)
+SHORT = 24 * _powers(0, 6)
+FLOORED = _powers(2, 10)
+LONG = 24 * _powers(0, 9)
+
+PROBLEMS = [
+    Problem("power", "easy", WIDE, 3 * WIDE**-0.7, 0.7, "power", 1e-9),
+    Problem("sqrt at every N", "curvature", ALL, 1 / (4 * ALL * (ALL + 1)), 2, "", 0.02),
+    Problem("sqrt at dyadic N", "curvature", DYADIC, 1 / (4 * DYADIC * (DYADIC + 1)), 2, "", 0.02),
+    Problem("correction", "curvature", SHORT, SHORT**-1.5 * (1 + 20 / SHORT), 1.5, "", 0.02),
+    Problem("log^0.5", "logarithm", WIDE, np.log2(WIDE) ** 0.5 / WIDE, 1, "power_log", 0.05),
+    Problem("log^1", "logarithm", WIDE, np.log2(WIDE) / WIDE, 1, "power_log", 0.05),
+    Problem("log^1.5", "logarithm", WIDE, np.log2(WIDE) ** 1.5 / WIDE, 1, "power_log", 0.05),
+    Problem("floor", "floor", FLOORED, FLOORED**-1.5 + 1e-3, 1.5, "power_floor", 0.05),
+    Problem("floor, not yet flat", "floor", FLOORED[:7], FLOORED[:7] ** -1.5 + 1e-3, 1.5, "", 0.05),
+    Problem("two powers", "late", LONG, (LONG / 24) ** -2 + (LONG / 24) ** -0.5, 0.5, "", 0.02),
+]
+IDS = [f"{p.name} ({p.difficulty})" for p in PROBLEMS]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=IDS)
+def test_recovers_the_exact_rate(problem):
+    fit = fit_rate(problem.sizes, problem.errors)
+    assert abs(fit.gamma - problem.gamma) <= problem.within
+    assert fit.interval[0] <= problem.gamma <= fit.interval[1]
+    assert fit.interval[0] <= fit.gamma <= fit.interval[1]
+    assert fit.interval_kind == "envelope"
+    assert fit.model == (problem.model or fit.model)
+    assert "falls like" in fit.verdict
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=IDS)
+def test_recovers_the_rate_under_one_percent_noise(problem):
+    """In 8 of 10 draws at least: three parameters are ill-conditioned on few sizes."""
+    within = 0.05 if problem.difficulty in ("logarithm", "floor", "late") else 0.02
+    if problem.name in ("correction", "floor, not yet flat"):
+        within = 0.1  # seven sizes
+    rng = np.random.default_rng(0)
+    draws = np.exp(0.01 * rng.standard_normal((30, len(problem.sizes))))
+    gammas = np.array([fit_rate(problem.sizes, problem.errors * draw).gamma for draw in draws])
+    assert np.mean(np.abs(gammas - problem.gamma) <= within) >= 0.8
+
+
+@pytest.mark.parametrize("start", [16, 24, 32, 48])
+@pytest.mark.parametrize("count", [7, 9, 11])
+@pytest.mark.parametrize("a", [-1.0, 0.0, 1.0, 3.0])
+def test_smooth_sequences_in_connectivity(start, count, a):
+    """N^-2 (1 + a/N + 1/N^2) with N the pieces that M weights allow: 2, within 0.02."""
+    sizes = start * 2 ** np.arange(count)
+    pieces = _pieces(sizes)
+    fit = fit_rate(sizes, pieces**-2.0 * (1 + a / pieces + 1 / pieces**2))
+    assert abs(fit.gamma - 2) <= 0.02
+    assert fit.interval[0] <= 2 <= fit.interval[1]
+    assert fit.interval[1] - fit.interval[0] <= (0.04 if start >= 24 else 0.05)
+
+
+@pytest.mark.parametrize(
+    "ratios",
+    [
+        [1.250, 1.130, 1.066, 1.034, 1.017, 1.009],
+        [0.984, 0.992, 0.996, 0.998, 0.999, 1.000],
+    ],
+    ids=["sine", "power1.5"],
+)
+def test_measured_splines(ratios):
+    """Error over asymptotic limit of equidistributed splines with 8 to 256 pieces."""
+    pieces = 8.0 * 2 ** np.arange(6)
+    fit = fit_rate(3 * pieces + 1, pieces**-2 * np.array(ratios))
+    assert abs(fit.gamma - 2) <= 0.02
+    assert fit.interval[0] <= 2 <= fit.interval[1]
+
+
+M = 24 * _powers(0, 5)
+NO_RATE = [
+    ("rise", M, [1e-2, 3e-3, 1e-3, 9e-4, 3e-3, 1e-2], "the error rises beyond M = 192"),
+    ("rise at once", M, [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3], "rises beyond M = 24"),
+    ("flat", M, [1e-2, 2.5e-3, 6e-4, 5.1e-4, 4.7e-4, 4.9e-4], "flat from M = 96 on"),
+    ("constant", M, [1e-2] * 6, "does not change with M"),
+    ("few", M[:3], [1e-2, 3e-3, 1e-3], "only 3 usable sizes; at least 4 are needed"),
+    ("zero", M, [1e-2, 3e-3, 1e-3, 0, 0, 0], "the error is exactly zero from M = 192 on"),
+    ("all zero", M, [0.0] * 6, "only 0 usable sizes.*exactly zero from M = 24 on"),
+    ("exponential", np.arange(2.0, 12.0), 2.0 ** -np.arange(2, 12), "falls exponentially"),
+    ("root exponential", M, np.exp(-0.3 * M**0.5), "falls exponentially"),
+    ("noise", M, [1.0e-2, 4e-3, 1.2e-2, 5e-3, 1.1e-2, 4.5e-3], "noise|flat|any from|rises"),
+    (
+        "arithmetic",
+        np.array([12, 24, 48, 96, 192]),
+        [1e-4, 1e-9, 3e-16, 2e-16, 4e-16],
+        "at the floor of float64 arithmetic from M = 48 on",
+    ),
+]
+
+
+@pytest.mark.parametrize("name, sizes, errors, words", NO_RATE, ids=[c[0] for c in NO_RATE])
+def test_no_rate_is_claimed(name, sizes, errors, words):
+    fit = fit_rate(sizes, errors)
+    assert math.isnan(fit.gamma) and math.isnan(fit.interval[0]) and math.isnan(fit.interval[1])
+    assert not fit.established
+    assert re.search(words, fit.verdict), fit.verdict
+
+
+def test_quantizers_at_fixed_bits_never_have_a_rate():
+    """Falls like N^-2, then a floor that wanders by 20 % or rises: 200 draws."""
+    rng = np.random.default_rng(0)
+    sizes = 24 * _powers(0, 6)
+    pieces = _pieces(sizes)
+    for _ in range(200):
+        # The floor is met at the latest at the fourth of the seven sizes.
+        ratio = 2.0 ** -rng.uniform(2, 6)
+        growth = (pieces / pieces[0]) ** rng.choice([0.0, 0.5, 1.0])
+        wander = np.exp(0.2 * rng.standard_normal(len(sizes)))
+        errors = np.hypot(pieces**-2.0, ratio * pieces[0] ** -2 * growth * wander)
+        fit = fit_rate(sizes, errors)
+        assert math.isnan(fit.gamma), (fit, errors)
+        assert "flat from" in fit.verdict or "rises beyond" in fit.verdict
+
+
+def test_errors_in_float32_stop_at_its_floor():
+    sizes = 2 ** np.arange(4, 14)
+    errors = (1.0 * sizes**-2.0 + 3e-7).astype(np.float32)
+    fit = fit_rate(sizes, errors)
+    assert "float32 arithmetic from M = 1024 on" in fit.verdict
+    assert fit.tail.max() == 512
+    assert abs(fit.gamma - 2) < 0.05
+    assert "float32" not in fit_rate(sizes, errors, magnitude=1e-2).verdict
+    assert "float32" in fit_rate(sizes, errors.astype(float), dtype=np.float32).verdict
+
+
+def test_a_known_floor_is_named_and_left_out():
+    sizes = _powers(2, 10)
+    errors = np.hypot(sizes**-1.5, 1e-3)
+    fit = fit_rate(sizes, errors, floor=1e-3, floor_of="the floor of the quantizer")
+    assert "at the floor of the quantizer from M = 128 on" in fit.verdict
+    assert fit.floor == 1e-3
+    assert abs(fit.gamma - 1.5) < 0.05
+
+
+def test_uncertain_errors_are_left_out_and_widen_the_interval():
+    sizes = _powers(2, 11)
+    errors = sizes**-1.0
+    sharp = fit_rate(sizes, errors)
+    vague = fit_rate(sizes, errors, uncertainties=1e-3)
+    assert "measurement uncertainty from M = 256 on" in vague.verdict
+    assert vague.interval[0] < sharp.interval[0] and vague.interval[1] > sharp.interval[1]
+    # The worst that the uncertainties can do to a slope lies inside, up to the second order.
+    kept = sizes[:6]
+    for sign in (1, -1):
+        tilted = errors[:6] + sign * 1e-3 * np.sign(kept - np.exp(np.mean(np.log(kept))))
+        slope = -np.polyfit(np.log(kept), np.log(tilted), 1)[0]
+        assert vague.interval[0] - 0.002 <= slope <= vague.interval[1] + 0.002
+
+
+def test_exact_zeros_leave_the_sizes_before_them():
+    sizes = _powers(2, 11)
+    fit = fit_rate(sizes, np.where(sizes < 1000, sizes**-1.0, 0.0))
+    assert abs(fit.gamma - 1) < 1e-6
+    assert "exactly zero from M = 1024 on" in fit.verdict
+    assert np.isnan(fit.orders[-2:]).all() and np.isfinite(fit.orders[:-2]).all()
+
+
+def test_pairwise_orders():
+    fit = fit_rate([1, 2, 4, 16, 32], [1.0, 0.5, 0.125, 0.0078125, 0.00390625])
+    np.testing.assert_allclose(fit.orders, [1, 2, 2, 1])
+
+
+def test_the_curve_follows_the_errors():
+    for problem in PROBLEMS:
+        fit = fit_rate(problem.sizes, problem.errors)
+        errors = problem.errors[np.isin(problem.sizes, fit.tail)]
+        np.testing.assert_allclose(fit.curve(fit.tail), errors, rtol=0.05)
+    assert np.isnan(fit_rate(M, [1.0] * 6).curve(M)).all()
