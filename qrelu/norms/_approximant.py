@@ -54,13 +54,14 @@ def as_arrays(breakpoints: Any, values: Any, target: Any) -> tuple[np.ndarray, n
         k = int(np.flatnonzero(~(width > 0))[0])
         raise ValueError(
             "`between(breakpoints, ...)` must get increasing breakpoints; got "
-            f"{t[k]!r} before {t[k + 1]!r} at index {k}. Sort them and drop those that coincide."
+            f"{float(t[k])!r} before {float(t[k + 1])!r} at index {k}. Sort them and drop repeated "
+            "ones."
         )
     if not np.isfinite(p).all():
         k = int(np.flatnonzero(~np.isfinite(p))[0])
         raise ValueError(
             f"`between(..., values, ...)` must get finite values; got {p[k]} at breakpoint "
-            f"{t[k]!r}. Look for a division by a vanishing gap in the fit."
+            f"{float(t[k])!r}. Look for a division by a vanishing gap in the fit."
         )
     a, b = domain(target)
     # A few units in the last place: end points that were computed rather than copied.
@@ -68,7 +69,8 @@ def as_arrays(breakpoints: Any, values: Any, target: Any) -> tuple[np.ndarray, n
     if t[0] > a + slack or t[-1] < b - slack:
         raise ValueError(
             f"`distance(approximant, target)` must get an approximant on [{a!r}, {b!r}]; got one "
-            f"on [{t[0]!r}, {t[-1]!r}]. Extend it, or give the target the smaller domain."
+            f"on [{float(t[0])!r}, {float(t[-1])!r}]. Extend it, or give the target the smaller "
+            "domain."
         )
     if t[0] == a and t[-1] == b:
         return t, p

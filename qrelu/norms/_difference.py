@@ -151,7 +151,7 @@ class Difference:
     def not_finite(self, x: np.ndarray, values: np.ndarray) -> ValueError:
         """The error for a target whose values are not finite: it says where."""
         bad = np.flatnonzero(~np.isfinite(values.ravel()))
-        place, value = x.ravel()[bad[0]], values.ravel()[bad[0]]
+        place, value = float(x.ravel()[bad[0]]), values.ravel()[bad[0]]
         return ValueError(
             f"`distance(..., target)` needs a target that is finite on its domain; got {value} "
             f"from {_name(self.target)} at x = {place!r}. Move the domain away or define the "

@@ -26,8 +26,8 @@ def merged(
     if not np.isfinite(data).all():
         k = int(np.flatnonzero(~np.isfinite(data))[0])
         raise ValueError(
-            f"`distance(..., target)` must get finite values; got {data[k]} at x = {knots[k]!r}. "
-            "Drop that row."
+            f"`distance(..., target)` needs finite values; got {data[k]} at "
+            f"x = {float(knots[k])!r}. Drop that row."
         )
     inside = slice(int(np.searchsorted(knots, t[0])), int(np.searchsorted(knots, t[-1], "right")))
     at_t = _interpolate(t, knots, data)

@@ -34,22 +34,25 @@ class _Best:
         self.grouped = grouped
         self.values = np.full(groups, -np.inf)
         self.locations = np.full(groups, np.nan)
+        self.widths = np.full(groups, np.inf)
         self.ceilings = np.zeros(groups)
 
     def group(self, owner: np.ndarray) -> np.ndarray:
         return owner if self.grouped else np.zeros_like(owner)
 
-    def offer(self, x: np.ndarray, d: np.ndarray, owner: np.ndarray) -> None:
+    def offer(self, x: np.ndarray, d: np.ndarray, owner: np.ndarray, width: np.ndarray) -> None:
+        """New samples; `width` is the length of the cells in which they were taken."""
         size = np.abs(d)
         if not self.grouped:
-            k = int(np.argmax(size))
-            if size[k] > self.values[0]:
-                self.values[0], self.locations[0] = size[k], x[k]
-            return
-        order = np.lexsort((size, owner))
-        last = order[np.append(owner[order][1:] != owner[order][:-1], True)]
-        last = last[size[last] > self.values[owner[last]]]
-        self.values[owner[last]], self.locations[owner[last]] = size[last], x[last]
+            chosen, group = np.argmax(size, keepdims=True), np.zeros(1, dtype=int)
+        else:
+            order = np.lexsort((size, owner))
+            chosen = order[np.append(owner[order][1:] != owner[order][:-1], True)]
+            group = owner[chosen]
+        better = size[chosen] > self.values[group]
+        chosen, group = chosen[better], group[better]
+        self.values[group], self.locations[group] = size[chosen], x[chosen]
+        self.widths[group] = width[chosen]
 
     def close(self, upper: np.ndarray, owner: np.ndarray) -> None:
         np.maximum.at(self.ceilings, self.group(owner), upper)
@@ -72,8 +75,8 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
         cells = _parts(difference, cells, max(8, -(-256 // cells.count)))
     a, b = _at_ends(difference, cells)
     best = _Best(difference.count if grouped else 1, grouped)
-    best.offer(cells.lower, a, cells.owner)
-    best.offer(cells.upper, b, cells.owner)
+    best.offer(cells.lower, a, cells.owner, cells.upper - cells.lower)
+    best.offer(cells.upper, b, cells.owner, cells.upper - cells.lower)
     spent, unbounded = 0, 0
     while True:
         bound = bounds(difference, cells, a, b, curvature)
@@ -109,7 +112,8 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
         d = difference.at(cuts.at, cells.owner[cuts.index])
         if not np.isfinite(d).all():
             raise difference.not_finite(cuts.at, d)
-        best.offer(cuts.at, d, cells.owner[cuts.index])
+        width = (cells.upper - cells.lower)[cuts.index]
+        best.offer(cuts.at, d, cells.owner[cuts.index], width)
         spent += len(d)
         cells, a, b = (
             difference.split(cells, cuts),
@@ -170,27 +174,30 @@ def _cuts(difference: Difference, cells: Cells, active: np.ndarray, bound: Bound
     )
 
 
-# Near a maximum inside a cell d is a parabola up to third order: Newton steps with central
-# differences over delta leave an error of delta^2 |d'''|/(6 |d''|) in the place and half its square
-# times |d''| in the value. One thousandth of the cell for delta makes that 1e-13 of a smooth d.
+# Near a maximum inside a cell d is a parabola up to third order. A Newton step with central
+# differences over delta leaves an error of delta^2 |d^(3)|/(6 |d^(2)|) in the place and half its
+# square times |d^(2)| in the value. The search has resolved the maximum at the width of the cell in
+# which it took its best sample: delta is a fiftieth of that, and a fifth after each step that
+# helped. A sample on the border of two cells is polished into both.
 def _polish(difference: Difference, best: _Best) -> None:
     cells = difference.cells()
-    for _ in range(3):
-        x = best.locations
-        cell = np.clip(np.searchsorted(cells.lower, x, side="right") - 1, 0, cells.count - 1)
+    for side in 3 * ("left", "right"):
+        cell = np.searchsorted(cells.lower, best.locations, side=side) - 1
+        cell = np.clip(cell, 0, cells.count - 1)
         u, v, owner = cells.lower[cell], cells.upper[cell], cells.owner[cell]
-        room = np.minimum(x - u, v - x)
-        delta = np.minimum(1e-3 * (v - u), 0.01 * room)
-        use = np.flatnonzero(delta > 64 * EPS * np.maximum(np.abs(u), np.abs(v)))
-        if not len(use):
-            return
-        x, owner, delta, room = x[use], owner[use], delta[use], room[use]
+        delta = 0.02 * np.minimum(best.widths, v - u)
+        use = delta > 64 * EPS * np.maximum(np.abs(u), np.abs(v))
+        if best.grouped:
+            use &= owner == np.arange(len(owner))
+        if not use.any():
+            continue
+        u, v, owner, delta = u[use], v[use], owner[use], delta[use]
+        x = np.clip(best.locations[use], u + delta, v - delta)
         d = difference.at(x, owner)
         ahead = difference.at(x + delta, owner) - d
         behind = d - difference.at(x - delta, owner)
         bend = ahead - behind
         safe = np.where(bend == 0, 1.0, bend)
         step = np.where(bend * d < 0, -0.5 * (ahead + behind) / safe * delta, 0.0)
-        place = x + np.clip(step, -0.5 * room, 0.5 * room)
-        groups = use if best.grouped else owner
-        best.offer(place, difference.at(place, owner), groups)
+        place = np.clip(x + np.clip(step, -50 * delta, 50 * delta), u, v)
+        best.offer(place, difference.at(place, owner), owner, 10 * delta)
