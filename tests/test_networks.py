@@ -153,12 +153,20 @@ def test_one_trace_per_shape_and_dtype():
     assert _realize._cache_size() == before + 3
 
 
-def test_products_ask_for_the_highest_precision():
-    net = _random((2, 4, 3, 1), dtype=np.float32)
-    text = _realize.lower(net, jnp.ones((5, 2), jnp.float32)).as_text()
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_products_ask_for_the_highest_precision(platform):
+    net = jax.tree.map(jnp.asarray, _random((2, 4, 3, 1), dtype=np.float32))
+    traced = _realize.trace(net, jnp.ones((5, 2), jnp.float32))
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
     products = [line for line in text.splitlines() if "dot_general" in line]
     assert len(products) == net.depth
     assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)
+
+
+def test_a_stack_needs_vmap():
+    stacked = jax.tree.map(lambda p: np.stack([p, p]), _random((1, 3, 1)))
+    with pytest.raises(ValueError, match="`jax.vmap`"):
+        realize(stacked, np.ones((4, 1)))
 
 
 def test_gradients_agree_with_finite_differences():

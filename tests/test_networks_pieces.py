@@ -107,14 +107,38 @@ def test_work_grows_like_the_number_of_pieces(monkeypatch):
     counts = {}
     original = _propagation._affine
 
-    def counted(matrix, bias, block, every=False):
+    def counted(matrix, bias, block, output=False):
         counts[levels] = counts.get(levels, 0) + len(bias) * len(block.x)
-        return original(matrix, bias, block, every)
+        return original(matrix, bias, block, output)
 
     monkeypatch.setattr(_propagation, "_affine", counted)
     for levels in (8, 12):
         pieces(_sawtooth(levels), 0, 1)
     assert counts[12] / 2**12 < 1.1 * counts[8] / 2**8
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_blocks_bound_the_memory(monkeypatch, exact):
+    """A narrow layer with many pieces before a wide one: no array grows with their product."""
+    largest = [0]
+    owner, name = (_exact._Layer, "apply") if exact else (_propagation, "_affine")
+    original = getattr(owner, name)
+
+    def counted(*arguments, **options):
+        result = original(*arguments, **options)
+        largest[0] = max(largest[0], result[1].size)
+        return result
+
+    saw, rng = _sawtooth(8), np.random.default_rng(0)
+    net = ReLUNetwork(
+        [*saw.weights, rng.standard_normal((60, 1)), np.ones((1, 60))],
+        [*saw.biases, -rng.random(60), np.zeros(1)],
+    )
+    monkeypatch.setattr(owner, name, counted)
+    monkeypatch.setattr(_exact if exact else _propagation, "BLOCK", 2048)
+    p = pieces(net, 0, 1, exact=exact)
+    assert p.count > 3_000
+    assert largest[0] < 2 * 2048
 
 
 small = st.sampled_from([-3.0, -2.0, -1.5, -1.0, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.0, 2.0, 3.0])
