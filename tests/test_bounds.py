@@ -247,6 +247,26 @@ def test_the_step_is_nearly_used_up_by_the_extremal_network():
         assert distance[0, 0] <= accuracy * (1 + 1e-3)
 
 
+@pytest.mark.parametrize("constant", ["norms", "entries"])
+def test_weights_that_grow_when_rounded(constant):
+    """A chain whose entries all round up by half a step: the second order counts."""
+    found = 0
+    for weight in np.linspace(0.9, 1.1, 400):
+        net = networks.ReLUNetwork([np.full((1, 1), weight)] * 5, [np.full(1, weight)] * 5)
+        step = bounds.rate_step(net, 0.2, 1.0, rounding="nearest", constant=constant)
+        if not 0.5 < (weight / step) % 1 < 0.52:
+            continue
+        rounded = quantizers.quantize(net, quantizers.Uniform(step))
+        x = np.ones((1, 1))
+        distance = float(
+            _evaluate(rounded.weights, rounded.biases, x)[0, 0]
+            - _evaluate(net.weights, net.biases, x)[0, 0]
+        )
+        assert 0.9 * net.connectivity**-0.2 <= distance <= net.connectivity**-0.2
+        found += 1
+    assert found > 0
+
+
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_entries_allow_larger_steps_than_norms(rounding):
     rng = np.random.default_rng(5)
@@ -337,16 +357,26 @@ def test_bits_hold_every_reachable_code(magnitude, step, rounding):
     assert bits <= max(1, math.ceil(math.log2(levels + 2)))
 
 
+def test_bits_hold_codes_that_rounded_grid_values_reach():
+    """Magnitudes that are a grid value in floats, some a hair below it in rationals."""
+    rng = np.random.default_rng(9)
+    early = 0
+    for step, n in zip(rng.random(1000), rng.integers(1, 300, 1000), strict=True):
+        magnitude = n * step
+        early += Fraction(float(magnitude)) < int(n) * Fraction(float(step))
+        for rounding in ROUNDINGS:
+            q = quantizers.Uniform(step, rounding)
+            bits = bounds.bits_per_weight(magnitude, step, rounding)
+            assert q.encode(magnitude) == n < 2 ** (bits - 1)
+    assert early > 100
+
+
 def test_bits_by_the_formula():
     assert bounds.bits_per_weight(1.0, 0.25, "toward_zero") == 4  # 9 levels
     assert bounds.bits_per_weight(0.99, 0.25, "toward_zero") == 3  # 7 levels
     assert bounds.bits_per_weight(0.99, 0.25, "floor") == 3  # 8 levels
     assert bounds.bits_per_weight(0.99, 0.25, "nearest") == 4  # 9 levels
     assert bounds.bits_per_weight(0.1, 0.25) == 1
-    # Just below a grid value in rationals, yet the grid's float is reached.
-    magnitude = 3 * 0.1
-    assert Fraction(magnitude) / Fraction(0.1) != 3
-    assert bounds.bits_per_weight(magnitude, 0.1, "toward_zero") == 3
     assert bounds.bits_per_weight(1e300, 1e-300) > 1000
 
 

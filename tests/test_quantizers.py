@@ -1,6 +1,7 @@
 """Grids: exact rational judges, the same bits on every path, bad input."""
 
 import math
+import types
 from fractions import Fraction
 
 import jax
@@ -77,6 +78,28 @@ def test_codes_are_exact_up_to_the_last_bit_of_float32(bits):
     expected = np.array([_judge(v, step, "nearest", highest) for v in x])
     assert np.array_equal(q.encode(x), expected)
     assert np.array_equal(jax.jit(q.encode)(jnp.asarray(x)), expected)
+
+
+class _Inaccurate(np.ndarray):
+    """A step by which a device divides with an error of up to 1.4 codes."""
+
+    def __rtruediv__(self, other):
+        error = np.random.default_rng(0).uniform(-1.4, 1.4, np.shape(other))
+        return (np.asarray(other) / np.asarray(self) + error).astype(np.float32)
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_codes_do_not_depend_on_the_division_of_the_device(rounding):
+    # Another module than NumPy, so that nothing relies on NumPy's correctly rounded division.
+    module = types.ModuleType("device")
+    vars(module).update(vars(np))
+    step = np.float32(1e-4)
+    rng = np.random.default_rng(4)
+    x = (rng.integers(-(2**22), 2**22, 2000) * step).astype(np.float32)
+    q = quantizers.Uniform(float(step), rounding, bits=24)
+    fmt = quantizers._lattice.float_format(np.dtype(np.float32))
+    code = quantizers._lattice._code(x, np.asarray(step).view(_Inaccurate), q._lattice, fmt, module)
+    assert np.array_equal(code, q.encode(x))
 
 
 @settings(max_examples=300, deadline=None)

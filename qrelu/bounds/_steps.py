@@ -201,14 +201,12 @@ def bits_per_weight(magnitude: Number, step: Number, rounding: Rounding = "neare
         )
     Uniform(step, rounding)  # refuses a step that is not positive, or an unknown rounding
     ratio = fractions.Fraction(float(magnitude)) / fractions.Fraction(float(step))
-    below = math.floor(ratio)
-    # A grid value is a rounded product: the next one may round down to the magnitude itself.
-    if below < 2**53 and (below + 1) * float(step) <= magnitude:
-        below += 1
+    # A grid value is a rounded product and may be reached one code before the rational ratio says
+    # so. That costs no bit: a code that needs one more is a power of two, whose product is exact.
     if rounding == "nearest":
         levels = 2 * math.floor(ratio + fractions.Fraction(1, 2)) + 1
     elif rounding == "toward_zero":
-        levels = 2 * below + 1
+        levels = 2 * math.floor(ratio) + 1
     else:
-        levels = below + max(math.ceil(ratio), below) + 1
+        levels = math.floor(ratio) + math.ceil(ratio) + 1
     return max(1, (levels - 1).bit_length())

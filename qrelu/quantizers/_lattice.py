@@ -112,8 +112,9 @@ def _value(code: Any, step: Any, lattice: Lattice, fmt: Format, xp: ModuleType) 
 # Floor: the largest GRID VALUE fl(n step) that is not above x (with floor(x/step) a value of the
 # grid could fall one step when it is rounded again). Toward zero: the same for |x|.
 #
-# The first guess may be off by one code, because XLA divides by multiplying with a rounded
-# reciprocal; near the end of the significand by two. Each pass moves it at most one code.
+# The first guess may be off, because compilers divide by multiplying with a rounded reciprocal and
+# some devices divide inaccurately: by one code, and by two where codes come close to the capacity.
+# Each pass moves it by at most one code.
 def _code(x: Any, step: Any, lattice: Lattice, fmt: Format, xp: ModuleType) -> Any:
     real = fmt.working
     top = capacity(fmt)
