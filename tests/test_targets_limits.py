@@ -114,7 +114,7 @@ def test_square_is_exact_in_every_norm(family, norm, count):
     assert best == pytest.approx(limit.value, rel=2e-3)
 
 
-@pytest.mark.parametrize("name", ["square", "sqrt", "reciprocal"])
+@pytest.mark.parametrize("name", ["square", "sqrt", "reciprocal", "power1.5", "entropy"])
 @pytest.mark.parametrize("count", [2, 3])
 def test_sup_limit_of_free_knots_is_exact(name, count):
     """A search over the knots: the cells' best lines, half the gap to the chord on a fine grid."""
@@ -139,6 +139,15 @@ def test_sup_limit_of_free_knots_is_exact(name, count):
     limit = target.limit(SUP, FREE, count)
     assert limit.label == "exact"
     assert found.fun == pytest.approx(limit.value, rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "constant"), [("power1.5", 4 / 3), ("entropy", 4.0)])
+def test_exact_limits_tend_to_the_asymptotic_one(name, constant):
+    """N^2 E -> (1/16) (int |f''|^(1/2))^2: (sqrt(3/4) 4/3)^2 = 4/3 and 2^2 = 4."""
+    ratios = [
+        targets.get(name).limit(SUP, FREE, n).value * n**2 * 16 / constant for n in (1000, 4000)
+    ]
+    assert abs(ratios[1] - 1) < abs(ratios[0] - 1) / 3 < 1e-3
 
 
 def test_numbers_of_the_literature():
@@ -181,7 +190,7 @@ def test_the_integral_of_the_asymptotic_limit(name, norm):
     target, p = targets.get(name), NORMS[norm].p
     limit = target.limit(NORMS[norm], FREE, 10)
     if limit.label != "asymptotic":
-        assert (name, norm) in {("sqrt", "Sup"), ("reciprocal", "Sup")}
+        assert norm == "Sup" and name in ("sqrt", "reciprocal", "power1.5", "entropy")
         return
     power = 2 + 1 / p
     a, b = (mp.mpf(end) for end in target.domain)

@@ -9,7 +9,7 @@ import numpy as np
 from ._rates import UNIFORM
 
 # Error of the best linear function for x^2/2 on a cell of length 1; the limit for N pieces follows
-# by scaling. [deboor1973], [burchard1974], [barrow1978], recalled; the numbers are derived: the
+# by scaling. [deboor1973], [burchard1975], [barrow1978], recalled; the numbers are derived: the
 # error (t^2 - t)/2 + c has least norm with c = 1/16 (p = inf), 1/12 (p = 2), 3/32 (p = 1).
 CONSTANTS = {math.inf: 1 / 16, 2.0: 1 / math.sqrt(720), 1.0: 1 / 32}
 

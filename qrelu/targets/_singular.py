@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ._balanced import balanced_error, gap_of_entropy, gap_of_power
 from ._builtin import Builtin, Closed, Facts, both_uniform
 from ._rates import Regularity
 from ._smooth import CONVEX
@@ -36,7 +37,8 @@ def power() -> Builtin:
         singular_ends=(True, False),
         regularity=Regularity(exponents=(1.5,)),
         integral=_power_integral(0.75, -0.5),
-        closed=both_uniform(math.inf, Closed(lambda n: 2 / 27 / n**1.5, "exact", CONVEX)),
+        closed={("free-knot", math.inf): Closed(balanced_error(gap_of_power, 1.5), "exact", CONVEX)}
+        | both_uniform(math.inf, Closed(lambda n: 2 / 27 / n**1.5, "exact", CONVEX)),
         modulus=lambda h: 1.5 * h,
     )
 
@@ -82,7 +84,10 @@ def entropy() -> Builtin:
         singular_ends=(True, False),
         regularity=Regularity(exponents=(1.0,)),
         integral=_power_integral(1.0, -1.0),
-        closed=both_uniform(math.inf, Closed(lambda n: 1 / (2 * math.e * n), "exact", CONVEX)),
+        closed={
+            ("free-knot", math.inf): Closed(balanced_error(gap_of_entropy, 1.0), "exact", CONVEX)
+        }
+        | both_uniform(math.inf, Closed(lambda n: 1 / (2 * math.e * n), "exact", CONVEX)),
         modulus=modulus,
     )
 
