@@ -3,7 +3,10 @@
 import numpy as np
 
 from ._equidistribution import equidistributed
-from ._knot_moves import improve_by_moves
+from ._fitted import Fitted
+from ._knot_moves import move_many_knots, move_single_knots
+from ._least_absolute import least_absolute
+from ._least_squares import least_squares
 from ._minimax import free_minimax
 from ._newton import newton
 from ._quadrature import Quadrature
@@ -15,18 +18,41 @@ _SMALL = 64
 
 
 def best_spline(quadrature: Quadrature, pieces: int, p: float) -> Spline:
-    """A spline with `pieces` pieces that is near-best in L^p."""
+    """A spline with at most `pieces` pieces that is near-best in L^p, p = 1, 2 or infinity."""
     if p == np.inf:
         return free_minimax(quadrature, pieces)
+    best = _least_squares_spline(quadrature, pieces)
+    if p == 1:
+        # The best L^2 knots carry the global search; Newton's method in L^1 does the rest.
+        starts = [best.knots, equidistributed(quadrature, pieces, 1.0)[None]]
+        best = newton(least_absolute, quadrature, np.concatenate(starts))
+        if pieces <= _SMALL // 2:
+            best = best.rows(np.array([best.best]))
+            best = move_single_knots(least_absolute, quadrature, best, choices=2)
+    return Spline(best.knots[best.best], best.values[best.best])
+
+
+def _least_squares_spline(quadrature: Quadrature, pieces: int) -> Fitted:
     starts = [
-        equidistributed(quadrature, pieces, p)[None],
+        equidistributed(quadrature, pieces, 2.0)[None],
         np.linspace(quadrature.lower, quadrature.upper, pieces + 1)[None],
     ]
+    if 0 < quadrature.kinks.size < pieces:
+        starts.append(_snapped(starts[0][0], quadrature.kinks)[None])
     if 1 < pieces <= _SMALL:
-        starts.append(segmentations(quadrature, pieces, p))
-    fitted = newton(quadrature, np.concatenate(starts))
-    best = int(np.argmin(fitted.square))
-    chosen = newton(quadrature, fitted.knots[[best]])
-    if 1 < pieces <= _SMALL:
-        chosen = improve_by_moves(quadrature, chosen)
-    return Spline(chosen.knots[0], chosen.values[0])
+        starts.append(segmentations(quadrature, pieces))
+    fitted = newton(least_squares, quadrature, np.concatenate(starts))
+    best = fitted.rows(np.array([fitted.best]))
+    move = move_single_knots if pieces <= _SMALL else move_many_knots
+    return move(least_squares, quadrature, best)
+
+
+def _snapped(knots: np.ndarray, kinks: np.ndarray) -> np.ndarray:
+    """The knots, each kink replacing the inner knot that is nearest among those still free."""
+    knots = knots.copy()
+    free = np.ones(knots.size, dtype=bool)
+    free[[0, -1]] = False
+    for kink in kinks:
+        place = int(np.argmin(np.where(free, np.abs(knots - kink), np.inf)))
+        knots[place], free[place] = kink, False
+    return np.sort(knots)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._least_absolute import least_absolute
 from ._least_squares import least_squares
 from ._minimax import minimax_values
 from ._quadrature import Quadrature
@@ -12,5 +13,6 @@ def best_values(quadrature: Quadrature, knots: np.ndarray, p: float) -> Spline:
     """The spline on `knots` (N + 1,) that is best, or near-best, in L^p."""
     if p == np.inf:
         return minimax_values(quadrature, knots)
-    fitted = least_squares(quadrature, knots[None])
+    fit = least_squares if p == 2 else least_absolute
+    fitted = fit(quadrature, knots[None])
     return Spline(fitted.knots[0], fitted.values[0])

@@ -1,21 +1,10 @@
 """Values of a spline on given knots that are best in L^2, many splines at once."""
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.linalg import solve_banded
 
-from ._quadrature import Moments, Quadrature
-
-
-class Fitted(NamedTuple):
-    """Splines of shape (S, N + 1) with the moments of their residual and squared errors (S,)."""
-
-    knots: np.ndarray
-    values: np.ndarray
-    exact: np.ndarray  # the target at the knots
-    moments: Moments
-    square: np.ndarray
+from ._fitted import Fitted
+from ._quadrature import Quadrature
 
 
 def least_squares(quadrature: Quadrature, knots: np.ndarray) -> Fitted:
@@ -39,10 +28,18 @@ def least_squares(quadrature: Quadrature, knots: np.ndarray) -> Fitted:
     load[:, 1:] += right
     delta = solve_banded((1, 1), band.reshape(3, -1), load.ravel()).reshape(knots.shape)
     begin, end = delta[:, :-1], delta[:, 1:]
-    # Galerkin: int (r - delta)^2 = int r^2 - int r delta; piecewise the three terms stay apart.
-    residual = Moments(
+    # int (r - delta)^2 = int r^2 - 2 int r delta + int delta^2, piece by piece.
+    pieces = square - 2 * (left * begin + right * end)
+    pieces += length * (begin**2 + begin * end + end**2) / 3
+    return Fitted(
+        knots,
+        exact + delta,
+        exact,
         left - length * (begin / 3 + end / 6),
         right - length * (begin / 6 + end / 3),
-        square - 2 * (left * begin + right * end) + length * (begin**2 + begin * end + end**2) / 3,
+        np.stack([length / 3, length / 6, length / 3]),
+        pieces,
+        np.sum(pieces, axis=1),
+        quadrature.floor(2),
+        False,
     )
-    return Fitted(knots, exact + delta, exact, residual, np.sum(residual.square, axis=1))

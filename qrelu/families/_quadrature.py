@@ -38,8 +38,13 @@ class Quadrature(NamedTuple):
     mesh: np.ndarray
     kinks: np.ndarray
     sampled: bool
+    scale: float
     nodes: np.ndarray
     weights: np.ndarray
+
+    def floor(self, p: int) -> float:
+        """The p-th power of an L^p error of four units in the last place of the target."""
+        return (self.upper - self.lower) * (4 * np.finfo(float).eps * self.scale) ** p
 
     def cells(self, left, right):
         """Cells of the pieces `[left[i], right[i]]`: ends, widths, owner and first cell of each."""
@@ -79,8 +84,9 @@ class Quadrature(NamedTuple):
 def quadrature(target: AbstractTarget) -> Quadrature:
     """The quadrature of a target on its domain; a target with NaN or inf values is refused."""
     lower, upper = (float(end) for end in target.domain)
-    kinks = np.asarray([p for p in target.breakpoints if lower < p < upper], dtype=np.float64)
     data = isinstance(target, Data)
+    kinks = np.zeros(0) if data else np.asarray(target.breakpoints, dtype=np.float64)
+    kinks = kinks[(kinks > lower) & (kinks < upper)]
     if data:
         mesh = np.asarray(target.knots, dtype=np.float64)
         mesh = mesh[(mesh > lower) & (mesh < upper)]
@@ -101,7 +107,10 @@ def quadrature(target: AbstractTarget) -> Quadrature:
             f"returned NaN, inf or another shape on [{lower:g}, {upper:g}]. "
             "Change the domain or the function."
         )
-    return Quadrature(function, lower, upper, mesh, kinks, data, (nodes + 1) / 2, weights / 2)
+    scale = float(np.max(np.abs(sampled)))
+    return Quadrature(
+        function, lower, upper, mesh, kinks, data, scale, (nodes + 1) / 2, weights / 2
+    )
 
 
 def graded_mesh(lower: float, upper: float, kinks: np.ndarray, cells: int) -> np.ndarray:

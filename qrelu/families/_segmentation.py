@@ -6,7 +6,7 @@ from ._equidistribution import equidistributed
 from ._quadrature import Quadrature
 
 
-def segmentations(quadrature: Quadrature, pieces: int, p: float) -> np.ndarray:
+def segmentations(quadrature: Quadrature, pieces: int) -> np.ndarray:
     r"""Knots (1, N + 1) on a grid that minimize the L^2 error of lines without continuity.
 
     A stationary continuous spline is on every piece the best line of that piece alone, so the
@@ -15,7 +15,7 @@ def segmentations(quadrature: Quadrature, pieces: int, p: float) -> np.ndarray:
 
     **Reference:** the dynamic program for segmented least squares is classical [bellman1961].
     """
-    grid = _grid(quadrature, pieces, p)
+    grid = _grid(quadrature, pieces)
     cost = _segment_costs(quadrature, grid)
     # reach[b]: the least squared error on [grid[0], grid[b]] with the pieces so far.
     reach = cost[0].copy()
@@ -33,10 +33,10 @@ def segmentations(quadrature: Quadrature, pieces: int, p: float) -> np.ndarray:
     return grid[np.array(picked[::-1])][None]
 
 
-def _grid(quadrature, pieces, p):
+def _grid(quadrature, pieces):
     # Half of the grid follows the density of knots, half is even; kinks belong to it.
     count = int(np.clip(8 * pieces, 96, 384))
-    dense = equidistributed(quadrature, count // 2, p)
+    dense = equidistributed(quadrature, count // 2, 2.0)
     even = np.linspace(quadrature.lower, quadrature.upper, count // 2 + 1)
     grid = np.unique(np.concatenate([dense, even, quadrature.kinks]))
     # Points closer than rounding would give empty segments.
