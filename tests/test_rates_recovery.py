@@ -149,11 +149,11 @@ def test_quantizers_at_fixed_bits_never_have_a_rate():
 
 
 def test_errors_in_float32_stop_at_its_floor():
-    sizes = 2 ** np.arange(4, 14)
+    sizes = 2 ** np.arange(4, 17)
     errors = (1.0 * sizes**-2.0 + 3e-7).astype(np.float32)
     fit = fit_rate(sizes, errors)
-    assert "float32 arithmetic from M = 1024 on" in fit.verdict
-    assert fit.tail.max() == 512
+    assert "float32 arithmetic from M = 2048 on" in fit.verdict
+    assert fit.tail.max() == 1024
     assert abs(fit.gamma - 2) < 0.05
     assert "float32" not in fit_rate(sizes, errors, magnitude=1e-2).verdict
     assert "float32" in fit_rate(sizes, errors.astype(float), dtype=np.float32).verdict

@@ -20,8 +20,8 @@ ALGEBRAIC = ("power", "power_log", "power_floor", "power_correction")
 MODELS = ("power", "power_log", "power_floor", "power_correction", "two_corrections")
 
 _DROP = 0.3
-# Models within 4 of the best AICc are "not distinguishable" by the usual rule [burnham2002].
-_NEAR = 4.0
+# Models within 2 of the best AICc have substantial support by the usual rule [burnham2002].
+_NEAR = 2.0
 # A logarithm moves gamma by tenths and is easily imitated by a correction: it has to be better by
 # 1.5. Measured: without it 1 in 40 smooth sequences is read as a logarithm, with 3 a tenth of the
 # logarithms with 1 % noise is missed.

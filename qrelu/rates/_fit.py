@@ -173,15 +173,17 @@ def _judge(m, y, relative):
         if alone is not None:
             found = alone
     found = _widen(found, relative)
-    lower, upper = found.lower, found.upper
-    if lower <= 0:
-        return none(flat or "the error does not fall by more than its noise")
+    best, lower, upper = found.best, found.lower, found.upper
     # A floor that wanders leaves a wide interval; one that is really there a narrow one.
-    if upper - lower > (_FLOOR_WIDTH if found.best.model == "power_floor" else _WIDTH):
-        return none(
-            flat or f"no rate is established: the errors allow any from {lower:.2f} to {upper:.2f}"
-        )
-    best = found.best
+    if lower <= 0 or upper - lower > (_FLOOR_WIDTH if best.model == "power_floor" else _WIDTH):
+        # Nothing is claimed, so a weaker sign of flattening is enough to name it as the reason.
+        end = saturation(m, mean, noise, share=0.6, slow=np.inf)
+        if flat is None and (end is not None or best.model == "power_floor"):
+            start = int(np.argmax(mean < mean[-1] + np.log(1.5))) if end is None else end[0]
+            flat = f"the error is flat from M = {show(m[start])} on, or nearly so"
+        noisy = "the error does not fall by more than its noise"
+        wide = f"no rate is established: the errors allow any from {lower:.2f} to {upper:.2f}"
+        return none(flat or (noisy if lower <= 0 else wide))
     model = "power_correction" if best.model == "two_corrections" else best.model
     sentence = f"the error falls like M^-{found.gamma:.3f}"
     if model == "power_log":

@@ -158,12 +158,12 @@ def noise_level(x, y) -> float:
     return float(np.median(np.abs(second / scale)) / 0.6745)
 
 
-def saturation(m, y, noise: float):
+def saturation(m, y, noise: float, share: float = 0.2, slow: float = 0.3):
     """Where the errors stop falling: (index, "rise" | "flat") or None.
 
     Rise: the last errors lie above the smallest one by 10 % and three times the noise. Flat: over
-    the last quarter of the sizes (factor 4, three points at least) the slope is below a fifth of
-    the steepest slope over such a window before, and below 0.3: slower decay that goes on at a
+    the last quarter of the sizes (factor 4, three points at least) the slope is below `share` of
+    the steepest slope over such a window before, and below `slow`: slower decay that goes on at a
     constant slope is a small rate and no floor.
     """
     n = len(m)
@@ -182,7 +182,7 @@ def saturation(m, y, noise: float):
         return None
     end = slope_of(x[-last:], y[-last:])
     steepest = max(slope_of(x[i:j], y[i:j]) for i, j in windows)
-    if steepest > 0 and end < 0.3 and end < 0.2 * steepest:
+    if steepest > 0 and end < slow and end < share * steepest:
         level = np.median(y[-3:])
         start = 1 + int(np.flatnonzero(y > level + max(np.log(1.25), 3 * noise)).max(initial=-1))
         return min(start, n - 2), "flat"
