@@ -199,7 +199,7 @@ def test_data_are_exact(seed, samples, pieces, shared):
     inner = x[1:-1] if shared else rng.uniform(x[0], x[-1], 20)
     inner = np.unique(rng.choice(inner, min(pieces - 1, len(inner)), replace=False))
     t = np.unique(np.concatenate([x[:1], inner, x[-1:]]))
-    p = rng.normal(size=len(t))
+    p = rng.normal(size=len(t)) * 10.0 ** rng.integers(-3, 7)
     target = targets.Data(x, y)
     for norm, exact in zip(NORMS, exact_linear(t, p, x, y), strict=True):
         found = norm.between(t, p, target)

@@ -40,7 +40,7 @@ def bounds(
     h = cells.upper - cells.lower
     ends = np.maximum(np.abs(a), np.abs(b))
     far = np.maximum(np.abs(cells.lower), np.abs(cells.upper))
-    size = np.maximum(np.abs(cells.left), np.abs(cells.right))
+    size = difference.sizes[cells.owner]
     slope = np.abs(difference.slopes[cells.owner])
     # As in the quadrature: values of both functions, and the argument rounded on the way.
     noise = EPS * (4 * size + 2 * ends + 2 * far * (slope + np.abs(b - a) / h))

@@ -64,11 +64,15 @@ class Cuts(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """`approximant - target` on [breakpoints[0], breakpoints[-1]]; see the module's text."""
+    """`approximant - target` on [breakpoints[0], breakpoints[-1]]; see the module's text.
+
+    `sizes` is the larger of the two end values of each piece: what its rounding is measured by.
+    """
 
     breakpoints: np.ndarray
     values: np.ndarray
     slopes: np.ndarray
+    sizes: np.ndarray
     target: Any
     singular: np.ndarray
 
@@ -174,4 +178,5 @@ def difference(breakpoints: np.ndarray, values: np.ndarray, target: Any) -> Diff
     ends = getattr(target, "singular_ends", None) or (False, False)
     singular = np.unique([*inside, *([a] if ends[0] else []), *([b] if ends[1] else [])])
     slopes = np.diff(values) / np.diff(breakpoints)
-    return Difference(breakpoints, values, slopes, target, singular.astype(np.float64))
+    sizes = np.maximum(np.abs(values[:-1]), np.abs(values[1:]))
+    return Difference(breakpoints, values, slopes, sizes, target, singular.astype(np.float64))

@@ -18,8 +18,7 @@ def merged(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Merged knots (m,), the difference there, its rounding noise, and the piece of each cell.
 
-    Both arrays are sorted, so K searches in m knots merge them. Each point is a knot of one of the
-    functions, whose value is exact there; the other one is evaluated from the nearer end.
+    Both arrays are sorted, so K searches in m knots merge them.
     """
     knots = np.asarray(target.knots, dtype=np.float64)
     data = np.asarray(target.values, dtype=np.float64)
@@ -30,27 +29,21 @@ def merged(
             f"x = {float(knots[k])!r}. Drop that row."
         )
     inside = slice(int(np.searchsorted(knots, t[0])), int(np.searchsorted(knots, t[-1], "right")))
-    at_t = _interpolate(t, knots, data)
     x, f = knots[inside], data[inside]
-    at_x = _interpolate(x, t, p)
     where = np.searchsorted(x, t)
+    counts = np.diff(where, append=len(x))
+    counts[-2] += counts[-1]
+    per_piece = np.maximum(np.abs(p[:-1]), np.abs(p[1:]))
+    gap = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
+    per_gap = np.maximum(np.abs(data[gap]), np.abs(data[gap + 1]))
     x_all = np.insert(x, where, t)
-    d_all = np.insert(at_x - f, where, p - at_t)
-    size = np.insert(np.abs(f), where, np.abs(p))
-    owner = np.repeat(np.arange(-1, len(t)), np.diff(where, prepend=0, append=len(x)) + 1)[1:]
-    owner = np.clip(owner[:-1], 0, len(t) - 2)
-    # The value of the one, the interpolated value of the other: three roundings of its size, and
-    # the sizes differ by |d|.
-    noise = 4 * EPS * (size + np.abs(d_all))
+    d_all = np.insert(np.interp(x, t, p) - f, where, p - np.interp(t, knots, data))
+    # One function has a knot here, the other is interpolated: rounding in the slope, the product
+    # and the sum, each of the size of the larger of its two values, and one in the difference.
+    size = np.insert(np.repeat(per_piece, counts[:-1]), where, per_gap)
+    noise = EPS * (4 * size + np.abs(d_all))
+    owner = np.repeat(np.arange(len(t) - 1), counts[:-1] + 1)
     return x_all, d_all, noise, owner
-
-
-def _interpolate(x: np.ndarray, t: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """The linear interpolant of (t, p) at x, from the nearer end; x inside [t[0], t[-1]]."""
-    k = np.clip(np.searchsorted(t, x, side="right") - 1, 0, len(t) - 2)
-    u, v, low, high = t[k], t[k + 1], p[k], p[k + 1]
-    slope = (high - low) / (v - u)
-    return np.where(x - u <= v - x, low + slope * (x - u), high - slope * (v - x))
 
 
 # On a cell of length h with end values a and b of the linear difference:
