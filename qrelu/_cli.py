@@ -385,11 +385,8 @@ def _about(row: dict[str, Any]) -> list[str]:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     established = row["gamma"] is not None
-    verdict = row["verdict"]
-    if established:
-        # The first clause repeats gamma; what follows it (a floor, sizes left out) does not.
-        rest = verdict.partition("; ")[2]
-        verdict = f"a rate{'; ' + rest if rest else ''}"
+    # The verdict of a rate begins with gamma, which has a column of its own.
+    verdict = re.sub(r"^the error falls like M\^-[\d.]+", "a rate", row["verdict"])
     return [
         row["rule"],
         f"{row['gamma']:.3f}" if established else "-",

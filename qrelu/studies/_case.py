@@ -1,5 +1,6 @@
 """One part of a study: one fit, every rounding rule applied to it, and the measured errors."""
 
+import math
 import time
 import zlib
 from collections.abc import Sequence
@@ -140,6 +141,8 @@ def compute(part: Part, target, members: Sequence[Any], norm) -> list[dict[str, 
 def _measure(approximant, target, norm, limit: float | None) -> dict[str, Any]:
     network = approximant.network
     error = norm.distance(network, target)
+    if not math.isfinite(error):
+        raise ValueError(f"the {norm.name} error is not finite; got {float(error)}")
     return {
         "connectivity": int(approximant.connectivity),
         "connectivity_before_rounding": int(approximant.connectivity_before_rounding),

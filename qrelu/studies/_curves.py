@@ -10,7 +10,7 @@ from ..rates import RateFit, fit_rate
 
 
 class Curve(NamedTuple):
-    """One target, family and rule: one column per size, one row per seed that differs."""
+    """One target, family and rule: one column per size, one row per seed."""
 
     target: str
     family: str
@@ -44,8 +44,6 @@ def _curve(rows: pl.DataFrame, magnitude: float) -> Curve:
     limits = whole["limit"].cast(pl.Float64).to_numpy().reshape(shape)[:1].reshape(-1)
     # M is what the networks have before rounding; where the seeds differ, their mean.
     connectivity = counted.mean(axis=0) if shape[0] else np.zeros(0)
-    # A family without randomness repeats itself: copies are not replicates.
-    errors = np.unique(errors, axis=0)
     uncertainties = whole["uncertainty"].to_numpy().reshape(shape).max(axis=0, initial=0.0)
     # Sizes that lead to the same network (a tree grows in jumps) are one point.
     _, first = np.unique(connectivity, return_index=True)
