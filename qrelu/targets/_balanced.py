@@ -1,16 +1,14 @@
 r"""Exact free-knot limits in the sup norm of convex functions that scale.
 
 A convex f has its best free-knot spline where the gaps to the chords are equal, with half of that
-gap as the error. If the gap scales, $g(\lambda u, \lambda v) = \lambda^q g(u, v)$, then the knots for
-[0, 1] are those of one infinite sequence $t_0 = 0, t_1 = 1, t_2, \dots$ with equal gaps, divided by
-$t_N$; so the error is $g(0, 1) t_N^{-q} / 2$ for every N.
+gap as the error. If the gap scales, $g(\lambda u, \lambda v) = \lambda^q g(u, v)$, then the knots
+for [0, 1] are those of one infinite sequence $t_0 = 0, t_1 = 1, t_2, \dots$ with equal gaps, all
+divided by $t_N$; so the error is $g(0, 1) t_N^{-q} / 2$ for every N.
 """
 
 import math
 import threading
 from collections.abc import Callable
-
-from scipy import optimize
 
 
 def balanced_error(gap: Callable[[float, float], float], q: float) -> Callable[[int], float]:
@@ -21,6 +19,8 @@ def balanced_error(gap: Callable[[float, float], float], q: float) -> Callable[[
     lock = threading.Lock()
 
     def extend() -> None:
+        from scipy import optimize  # takes half a second to import and is needed only here
+
         u = knots[-1]
         # The second derivative falls, so a cell is longer than the one before it; it is less than
         # four times as long.

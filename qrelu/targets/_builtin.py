@@ -124,14 +124,14 @@ class Builtin(AbstractTarget):
         """The first derivative at `x` almost everywhere, or None for a rough function."""
         if self._derivative is None:
             return None
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             return np.asarray(self._derivative(np.asarray(x, np.float64)), np.float64)
 
     def second_derivative(self, x: ArrayLike) -> np.ndarray | None:
         """The second derivative at `x` almost everywhere, or None for a rough function."""
         if self._second is None:
             return None
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             return np.asarray(self._second(np.asarray(x, np.float64)), np.float64)
 
     def curvature(self, lower: ArrayLike, upper: ArrayLike) -> np.ndarray:
@@ -147,7 +147,7 @@ class Builtin(AbstractTarget):
         if self._second is None:
             return np.full(lower.shape, math.inf)
         a, b = self.domain
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             bound = np.maximum(np.abs(self._second(lower)), np.abs(self._second(upper)))
             landmarks = np.abs(self._second(np.asarray([a, b, *self._turns])))
         for turn, value in zip(self._turns, landmarks[2:], strict=True):
