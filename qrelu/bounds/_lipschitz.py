@@ -56,8 +56,8 @@ def parameter_lipschitz(
 
     - `ValueError`: for widths below 1, negative or infinite bounds, or `p` below 1.
 
-    **Reference:** derived, proof above the code; in the form of the constant that [gonon2023] bound.
-    """  # noqa: E501
+    **Reference:** derived, proof below; [gonon2023] bound the same constant.
+    """
     call = "parameter_lipschitz"
     widths = _check_widths(call, widths)
     depth = len(widths) - 1
@@ -141,8 +141,9 @@ def coarse_lipschitz(
 
     - `ValueError`: for widths below 1, negative or infinite bounds, or `p` below 1.
 
-    **Reference:** the shape of [gonon2023], Theorem III.1 (as recalled); the constant $D + 1$ is derived, proof above the code.
-    """  # noqa: E501
+    **Reference:** $W L^2 r^{L-1}$ as in [gonon2023], Theorem III.1; with the factor $D + 1$ it is
+    derived, proof above.
+    """
     call = "coarse_lipschitz"
     widths = _check_widths(call, widths)
     depth = len(widths) - 1

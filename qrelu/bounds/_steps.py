@@ -50,8 +50,9 @@ def rate_step(
     - `ValueError`: for `gamma` or a radius that is not positive and finite, for parameters that
         are not finite, or if their type is too narrow for such a step.
 
-    **Reference:** the steps are those of [gonon2023] for sequences that keep their rate, with the sharper constant of `parameter_lipschitz` for the network at hand; derived, proof above the code.
-    """  # noqa: E501
+    **Reference:** quantized sequences that keep their rate are due to [gonon2023]; this step, with
+    the constant of `parameter_lipschitz` for the network at hand, is derived, proof below.
+    """
     for name, value in (("gamma", gamma), ("input_radius", input_radius)):
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"`rate_step({name}=...)` must be positive and finite; got {value}.")

@@ -69,7 +69,7 @@ def _positive(call: str, value: Any, role: str) -> Any:
 
 
 class Uniform(AbstractUniformGrid):
-    r"""The grid $\mathrm{step} \cdot \mathbb{Z}$, or with `bits` its $2^{bits} - 1$ values nearest zero.
+    r"""The grid $\mathrm{step} \cdot \mathbb{Z}$, or with `bits` its $2^{bits} - 1$ central values.
 
     With `bits` the codes run from $-q$ to $q$, $q = 2^{bits-1} - 1$, and numbers beyond saturate.
     One bit cannot be symmetric around zero and contain it: `bits=1` is the mid-rise pair
@@ -79,7 +79,7 @@ class Uniform(AbstractUniformGrid):
     even code; "floor" the largest grid value not above $x$; "toward_zero" the grid value of the
     sign of $x$ that is largest with $|q(x)| \le |x|$, so that no entry grows. All three are
     idempotent and monotone, and all send zero to zero when there are two bits or more.
-    """  # noqa: E501
+    """
 
     step: Any
     rounding: Rounding = eqx.field(static=True)
