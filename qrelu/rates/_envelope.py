@@ -39,14 +39,15 @@ _DRIFT = 0.01
 class Envelope(NamedTuple):
     """The chosen candidate, and the hull of the gammas of all admissible ones.
 
-    `misfit` is the reduced chi-square of the chosen one, where the noise is known.
+    `misfit` says that even the chosen one leaves more than noise, by an F test at 0.9999, where
+    replicates tell what the noise is.
     """
 
     best: Candidate
     gamma: float
     lower: float
     upper: float
-    misfit: float = 0.0
+    misfit: bool = False
 
 
 def starts(n: int) -> list[int]:

@@ -165,7 +165,7 @@ def _judge(m, y, relative):
     found = over_replicates(m, y, models) if len(y) > 1 else envelope(m, mean, models)
     if found is None:
         return none(flat or "no model can be fitted")
-    if len(y) > 1 and found.misfit > 3:
+    if len(y) > 1 and found.misfit:
         # The replicates agree better with each other than any model with them: what limits the
         # rate is the form of the sequence, and the envelope of the mean speaks about that.
         kind = "envelope"

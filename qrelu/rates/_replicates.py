@@ -13,7 +13,7 @@ falls, the interval is the union over all candidates within `_NEAR` of the best 
 """
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import fdtri, stdtrit
 
 from ._envelope import MODELS, Envelope, candidates
 
@@ -68,5 +68,6 @@ def over_replicates(m, y, models=MODELS) -> Envelope | None:
         half = t * float(np.std(d[:, c.start :] @ c.influence, ddof=1))
         lower, upper = min(lower, c.gamma - half), max(upper, c.gamma + half)
     best = near[0]
-    misfit = replicates * float(np.sum(whiten(best.residuals) ** 2)) / square / best.freedom
+    f = replicates * float(np.sum(whiten(best.residuals) ** 2)) / square / best.freedom
+    misfit = bool(f > fdtri(best.freedom, freedom, 0.9999))
     return Envelope(best, best.gamma, float(lower), float(upper), misfit)
