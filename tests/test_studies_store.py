@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from test_studies import SMALL, UNIFORM, Counted
 
 from qrelu import families, norms, studies, targets
-from qrelu.studies import _files
+from qrelu.studies import _files, _identity
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +171,15 @@ def test_a_function_that_changed_is_another_study(tmp_path):
     study(2).run(tmp_path)
     with pytest.raises(ValueError, match="the definition of own has changed"):
         study(3).run(tmp_path)
+
+
+def test_numbers_of_other_code_are_read_but_not_mixed_in(tmp_path, monkeypatch, expected):
+    monkeypatch.setattr(_identity, "_code", lambda: "another digest")
+    studies.Study(**SMALL).run(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="the code of qrelu has changed"):
+        studies.Study(**SMALL).run(tmp_path)
+    assert_frame_equal(studies.load(tmp_path).table(), expected)
 
 
 def test_a_record_that_cannot_be_read_is_named(finished):

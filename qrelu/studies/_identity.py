@@ -1,9 +1,11 @@
 """What a study is, written down so that two studies are the same exactly if their records are."""
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import json
+import pathlib
 import platform
 from collections.abc import Sequence
 
@@ -80,7 +82,20 @@ def describe_study(targets, families, sizes: Sequence[int], norm, seeds: Sequenc
         "norm": {"name": norm.name, "what": describe(norm)},
         "seeds": list(seeds),
         "qrelu": importlib.metadata.version("qrelu"),
+        "code": _code(),
     }
+
+
+@functools.lru_cache(maxsize=1)
+def _code() -> str:
+    """A digest of the code that the numbers come from: an edited algorithm is another study.
+
+    `rates` is not part of it: rates are fitted anew each time and not stored.
+    """
+    root = pathlib.Path(__file__).parent.parent
+    rooms = ("networks", "quantizers", "targets", "bounds", "norms", "families")
+    files = sorted(path for room in rooms for path in (root / room).glob("*.py"))
+    return digest(b"".join(path.read_bytes() for path in files))
 
 
 def fingerprint(description: dict) -> str:
@@ -108,6 +123,8 @@ def differences(old: dict, new: dict) -> str:
         parts.append(f"norm: {before.get('name')} there, {after['name']} here")
     elif before != after:
         parts.append("norm: its definition has changed")
+    if not parts and old.get("code") != new.get("code"):
+        parts.append("the code of qrelu has changed since")
     return "; ".join(parts) or "its record is of another kind"
 
 
