@@ -16,8 +16,10 @@ from scipy.special import stdtrit
 from ._models import Candidate, fit_model
 
 ALGEBRAIC = ("power", "power_log", "power_floor", "power_correction")
-# Two corrections count as "power_correction"; they gauge how far one correction can be trusted.
-MODELS = ("power", "power_log", "power_floor", "power_correction", "two_corrections")
+# Two corrections count as "power_correction"; they gauge how far one correction can be trusted. A
+# logarithm with a correction counts as "power_log".
+SHORT = (*ALGEBRAIC, "two_corrections")
+MODELS = (*SHORT, "log_correction")
 
 _DROP = 0.3
 # Models within 2 of the best AICc have substantial support by the usual rule [burnham2002].
@@ -25,7 +27,10 @@ _NEAR = 2.0
 # A logarithm moves gamma by tenths and is easily imitated by a correction: it has to be better by
 # 1.5. Measured: without it 1 in 40 smooth sequences is read as a logarithm, with 3 a tenth of the
 # logarithms with 1 % noise is missed.
-_LOG_COST = 1.5
+# A logarithm and a correction together follow nearly any smooth noise, and have to be better by 12.
+_COST = {"power_log": 1.5, "log_correction": 12.0}
+# Whether the logarithm is that of M or of the pieces then matters by this much.
+_ARGUMENT = 0.02
 # Errors of nested or greedy sequences are autocorrelated; a correlation of 1/2 along the sizes
 # multiplies a standard deviation by sqrt((1 + 1/2) / (1 - 1/2)). Rounding to whole pieces, which
 # dies like 1/M, is not.
@@ -112,14 +117,12 @@ def envelope(m, y, models=MODELS) -> Envelope | None:
     if not pool:
         return None
     cost = np.array(
-        [
-            c.aicc + c.start * 2 * (1 + np.log(_DROP)) + _LOG_COST * (c.model == "power_log")
-            for c in pool
-        ]
+        [c.aicc + c.start * 2 * (1 + np.log(_DROP)) + _COST.get(c.model, 0.0) for c in pool]
     )
     best = pool[int(np.argmin(cost))]
     inflation = 1.0 if best.decay else _AUTOCORRELATION
     half = inflation * stdtrit(best.freedom, 0.975) * best.deviation + _LEAST
+    half += _ARGUMENT * (best.model == "log_correction")
     x = np.log(m)
     if best.model != "power_floor":
         orders = -np.diff(y[best.start :]) / np.diff(x[best.start :])

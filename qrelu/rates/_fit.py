@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ._envelope import ALGEBRAIC, MODELS, Envelope, above_floor, envelope
+from ._envelope import ALGEBRAIC, MODELS, SHORT, Envelope, above_floor, envelope
 from ._models import Candidate, fit_model
 from ._record import RateFit
 from ._replicates import over_replicates
@@ -162,7 +162,11 @@ def _judge(m, y, relative):
                 model="exponential",
                 coefficients=exponential.coefficients,
             )
-    found = over_replicates(m, y, models) if len(y) > 1 else envelope(m, mean, models)
+    found = (
+        over_replicates(m, y, models if flat else SHORT)
+        if len(y) > 1
+        else envelope(m, mean, models)
+    )
     if found is None:
         return none(flat or "no model can be fitted")
     if len(y) > 1 and found.misfit:
@@ -184,7 +188,8 @@ def _judge(m, y, relative):
         noisy = "the error does not fall by more than its noise"
         wide = f"no rate is established: the errors allow any from {lower:.2f} to {upper:.2f}"
         return none(flat or (noisy if lower <= 0 else wide))
-    model = "power_correction" if best.model == "two_corrections" else best.model
+    merged = {"two_corrections": "power_correction", "log_correction": "power_log"}
+    model = merged.get(best.model, best.model)
     sentence = f"the error falls like M^-{found.gamma:.3f}"
     if model == "power_log":
         sentence += f" (log M)^{best.coefficients[2]:.2f}"

@@ -15,6 +15,7 @@ PARAMETERS = {
     "power_floor": 3,
     "power_correction": 3,
     "two_corrections": 4,
+    "log_correction": 4,
     "exponential": 2,
 }
 
@@ -197,7 +198,19 @@ def _two_corrections(m, y, w):
     return c[1], np.nan, (c[0], c[1], c[2] * m[0], c[3] * m[0] ** 2), residuals, pseudo[1]
 
 
+# A logarithm with a correction, c - gamma x + b log x + a u: linear. Interpolating x^1.5 in L^2 at
+# uniform knots has error N^-2 (log N)^{1/2} with M = 3 N + 1; without the correction it is read as
+# a plain power 1.94.
+def _log_correction(m, y, w):
+    if m[0] < 2:
+        return None
+    x, u = np.log(m), m[0] / m
+    c, residuals, rows = _linear(np.stack([np.ones_like(x), -x, np.log(x), u], 1), y, w)
+    return c[1], np.nan, (c[0], c[1], c[2], c[3] * m[0]), residuals, rows[1]
+
+
 _FITS = {
+    "log_correction": _log_correction,
     "two_corrections": _two_corrections,
     "power": _power,
     "power_log": _power_log,
@@ -229,7 +242,8 @@ def curve(model: str, coefficients, m):
         return np.exp(c + np.logaddexp(0.0, -b * (x - rest[0])))
     log_error = c - b * x
     if model == "power_log":
-        log_error = log_error + rest[0] * np.log(x)
+        # The second of two is the correction.
+        log_error = log_error + rest[0] * np.log(x) + sum(rest[1:]) / m
     elif model == "power_correction" and len(rest) == 1:
         log_error = log_error + np.log1p(rest[0] / m)
     elif len(rest) == 2:

@@ -15,7 +15,7 @@ falls, the interval is the union over all candidates within `_NEAR` of the best 
 import numpy as np
 from scipy.special import fdtri, stdtrit
 
-from ._envelope import MODELS, Envelope, candidates
+from ._envelope import SHORT, Envelope, candidates
 
 # One parameter more wins by 8 with probability P(chi^2_1 > 10) = 0.0016, several tails and models
 # with about 0.02: the loss of coverage under a plain power stays below a hundredth.
@@ -31,7 +31,7 @@ def _correlation(d) -> float:
     return float(np.clip(rho, 0.0, 0.95))
 
 
-def over_replicates(m, y, models=MODELS) -> Envelope | None:
+def over_replicates(m, y, models=SHORT) -> Envelope | None:
     """Mean gamma and 95 % interval for log errors `y` of shape (replicates, sizes)."""
     replicates, n = y.shape
     mean = y.mean(0)
