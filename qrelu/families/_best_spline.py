@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._coarse import coarsened
 from ._equidistribution import equidistributed
 from ._fitted import Fitted
 from ._knot_moves import move_many_knots, move_single_knots
@@ -21,15 +22,30 @@ def best_spline(quadrature: Quadrature, pieces: int, p: float) -> Spline:
     """A spline with at most `pieces` pieces that is near-best in L^p, p = 1, 2 or infinity."""
     if p == np.inf:
         return free_minimax(quadrature, pieces)
-    best = _least_squares_spline(quadrature, pieces)
-    if p == 1:
-        # The best L^2 knots carry the global search; Newton's method in L^1 does the rest.
-        starts = [best.knots, equidistributed(quadrature, pieces, 1.0)[None]]
-        best = newton(least_absolute, quadrature, np.concatenate(starts))
-        if pieces <= _SMALL // 2:
-            best = best.rows(np.array([best.best]))
-            best = move_single_knots(least_absolute, quadrature, best, choices=2)
+    coarse = coarsened(quadrature, pieces)
+    if coarse is None:
+        best = _search(quadrature, pieces, p)
+    else:
+        # Uniform knots beside those found on the coarse spline: never worse than `UniformKnot`.
+        even = np.linspace(quadrature.lower, quadrature.upper, pieces + 1)
+        knots = [_search(coarse, pieces, p).knots, even[None]]
+        fit = least_squares if p == 2 else least_absolute
+        best = fit(quadrature, np.concatenate(knots))
     return Spline(best.knots[best.best], best.values[best.best])
+
+
+def _search(quadrature: Quadrature, pieces: int, p: float) -> Fitted:
+    best = _least_squares_spline(quadrature, pieces)
+    if p == 2:
+        return best
+    # The best L^2 knots carry the global search; Newton's method in L^1 does the rest.
+    even = np.linspace(quadrature.lower, quadrature.upper, pieces + 1)
+    starts = [best.knots, equidistributed(quadrature, pieces, 1.0)[None], even[None]]
+    best = newton(least_absolute, quadrature, np.concatenate(starts))
+    best = best.rows(np.array([best.best]))
+    if pieces <= _SMALL // 2:
+        best = move_single_knots(least_absolute, quadrature, best, choices=2)
+    return best
 
 
 def _least_squares_spline(quadrature: Quadrature, pieces: int) -> Fitted:

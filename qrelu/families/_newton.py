@@ -12,12 +12,19 @@ Fit = Callable[[Quadrature, np.ndarray], Fitted]
 
 # A knot crosses at most half of its gap in one step, so the knots stay sorted.
 _GAP = 0.5
+# A step in L^1 costs twenty times as much as one in L^2, where the last digits are free.
+_ABSOLUTE_ACCURACY = 1e-5
+_SQUARE_ACCURACY = 1e-9
 # A direction is given up after five reductions to a quarter.
 _REDUCTIONS = 5
 
 
 def newton(
-    fit: Fit, quadrature: Quadrature, knots: np.ndarray, steps: int = 30, accuracy: float = 1e-9
+    fit: Fit,
+    quadrature: Quadrature,
+    knots: np.ndarray,
+    steps: int = 30,
+    accuracy: float | None = None,
 ) -> Fitted:
     """Splines at a stationary point of the error near `knots` (S, N + 1), or the best seen.
 
@@ -25,6 +32,8 @@ def newton(
     error falls by less than a share `accuracy` in a step.
     """
     best = fit(quadrature, knots)
+    if accuracy is None:
+        accuracy = _ABSOLUTE_ACCURACY if best.signed else _SQUARE_ACCURACY
     if knots.shape[1] < 3:
         return best
     share = np.ones(knots.shape[0])
@@ -34,7 +43,7 @@ def newton(
         if rows.size == 0:
             break
         here = best.rows(rows)
-        move = direction(here)
+        move = direction(here, _lines(fit, quadrature, here))
         shrink = np.max(-np.diff(move, axis=1) / np.diff(here.knots, axis=1), axis=1)
         length = share[rows] * np.minimum(1.0, _GAP / np.maximum(shrink, _GAP))
         trial = fit(quadrature, here.knots + length[:, None] * move)
@@ -47,8 +56,30 @@ def newton(
     return best
 
 
-def direction(fitted: Fitted) -> np.ndarray:
+def _lines(fit: Fit, quadrature: Quadrature, fitted: Fitted) -> tuple[np.ndarray, ...]:
+    """The best lines of all pieces alone: end values (S, N) and the stiffness (3, S, N)."""
+    if fitted.signed:
+        # Every piece is a spline of one piece.
+        pairs = np.stack([fitted.knots[:, :-1].ravel(), fitted.knots[:, 1:].ravel()], axis=1)
+        lines = fit(quadrature, pairs)
+        begin, end = (part.reshape(fitted.left.shape) for part in lines.values.T)
+        return begin, end, lines.stiffness.reshape(fitted.stiffness.shape)
+    # Quadratic: one step (a, b) + K^-1 X with the mass matrix K is exact.
+    first, mixed, last = inverse(fitted.stiffness)
+    begin = fitted.values[:, :-1] + last * fitted.left - mixed * fitted.right
+    end = fitted.values[:, 1:] + first * fitted.right - mixed * fitted.left
+    return begin, end, fitted.stiffness
+
+
+def inverse(stiffness: np.ndarray) -> np.ndarray:
+    """The entries 00, 01, 11 over the determinant: those of the inverse are 11, -01, 00."""
+    return stiffness / (stiffness[0] * stiffness[2] - stiffness[1] ** 2)
+
+
+def direction(fitted: Fitted, lines: tuple[np.ndarray, ...]) -> np.ndarray:
     r"""The Newton step of the knots, zero at both ends, shape (S, N + 1).
+
+    `lines` are the best lines of all pieces alone.
 
     Derivation. E(t, v) = int |f - s|^p is stationary in values and knots where, with
     psi = |r|^(p-1) sign(r), int_left psi phi_j = int_right psi phi_j = 0 at every knot (wherever
@@ -60,22 +91,20 @@ def direction(fitted: Fitted) -> np.ndarray:
 
     a tridiagonal system. Let X = (X_L, X_R) be the moments of psi with the hats of a piece for a
     line with end values (a, b), and K the 2 x 2 matrix -dX/d(a, b) (mass matrix for p = 2,
-    sum over the zeros of r of 2 phi phi^T / |r'| for p = 1). One step gives the best line:
-    (A, B) = (a, b) + K^-1 X. Differentiating X = 0 with m = (B - A) / h, e_0 = psi(f(t_0) - A),
-    e_1 = psi(f(t_1) - B):
+    sum over the zeros of r of 2 phi phi^T / |r'| for p = 1). Differentiating X = 0 with
+    m = (B - A) / h, e_0 = psi(f(t_0) - A), e_1 = psi(f(t_1) - B):
 
         (dA - m dt_0, dB - m dt_1) = K^-1 (-e_0 dt_0, e_1 dt_1).
 
     Only point values of f enter. Where f'' is constant the system for p = 2 is the discrete
     Laplacian f'' h (1, -2, 1) / 6. [derived; the stationarity conditions are classical]
     """
-    knots, values, exact, left, right, stiffness, *_, signed = fitted
-    first, mixed, last = stiffness / (stiffness[0] * stiffness[2] - stiffness[1] ** 2)
-    begin = values[:, :-1] + last * left - mixed * right
-    end = values[:, 1:] + first * right - mixed * left
+    knots, exact = fitted.knots, fitted.exact
+    begin, end, stiffness = lines
+    first, mixed, last = inverse(stiffness)
     slope = (end - begin) / np.diff(knots, axis=1)
     at_begin, at_end = exact[:, :-1] - begin, exact[:, 1:] - end
-    if signed:
+    if fitted.signed:
         at_begin, at_end = np.sign(at_begin), np.sign(at_end)
 
     gap = end[:, :-1] - begin[:, 1:]
