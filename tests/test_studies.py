@@ -202,3 +202,17 @@ def test_bad_grids_are_refused(case):
     change, words = BAD[case]
     with pytest.raises(ValueError, match=words):
         studies.Study(**{**SMALL, **change})
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_progress_shows_the_time_left_and_only_where_asked(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich draws as on a terminal
+    studies.Study(**SMALL).run(progress=False)
+    assert capsys.readouterr() == ("", "")
+    studies.Study(**SMALL).run(progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "square, uniform-knot, M = 97" in err
+    assert "8/8 fits" in err
+    assert "left" in err
