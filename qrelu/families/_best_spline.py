@@ -20,6 +20,9 @@ _SMALL = 64
 
 def best_spline(quadrature: Quadrature, pieces: int, p: float) -> Spline:
     """A spline with at most `pieces` pieces that is near-best in L^p, p = 1, 2 or infinity."""
+    if quadrature.sampled and quadrature.mesh.size < pieces:
+        knots = np.concatenate([[quadrature.lower], quadrature.mesh, [quadrature.upper]])
+        return Spline(knots, quadrature.function(knots))
     if p == np.inf:
         return free_minimax(quadrature, pieces)
     coarse = coarsened(quadrature, pieces)

@@ -19,7 +19,7 @@ _MOST_LEVELS = 13
 
 
 class DyadicTree(AbstractFamily):
-    r"""A deep network with N = 2^p leaves, O(N) nonzero parameters and 2 p + 1 affine maps.
+    r"""A deep network with N = 2^p leaves, 7 N nonzero parameters and 2 p + 1 affine maps.
 
     A node holds $u \in [0, 1]$, the place of x in a dyadic interval, clipped. Its hidden units
     $A = \mathrm{relu}(u)$, $B = \mathrm{relu}(u - 1/2)$ give the places in the two halves,
@@ -34,14 +34,21 @@ class DyadicTree(AbstractFamily):
 
     - `values`: `"fit"` for values that are best in the norm at hand, `"interpolate"` for the
         target's own values at the knots.
+    - `maps_per_level`: 2 keeps the nodes of every level as a layer; 1 composes the two maps of a
+        level into one, the same function with 5 N nonzero parameters and p + 1 maps.
 
     **Reference:** derived (tree of clipped ramps, merged copies); depth and magnitudes as in
     [gonon2023]: depth of order log M, magnitudes polynomial in M.
     """
 
     values: Literal["fit", "interpolate"] = eqx.field(static=True, default="fit")
+    maps_per_level: int = eqx.field(static=True, default=2)
 
     def __check_init__(self):
+        if self.maps_per_level not in (1, 2):
+            raise ValueError(
+                f"`DyadicTree(maps_per_level=...)` must be 1 or 2; got {self.maps_per_level!r}."
+            )
         if self.values not in ("fit", "interpolate"):
             raise ValueError(
                 f'`DyadicTree(values=...)` must be "fit" or "interpolate"; got {self.values!r}.'
@@ -55,16 +62,17 @@ class DyadicTree(AbstractFamily):
     @property
     def name(self) -> str:
         """What tables show."""
-        return "dyadic-tree" if self.values == "fit" else "dyadic-tree, interpolating"
+        name = "dyadic-tree" if self.values == "fit" else "dyadic-tree, interpolating"
+        return name if self.maps_per_level == 2 else f"{name}, composed"
 
     @property
     def minimum_size(self) -> int:
         """The connectivity of the tree with two leaves."""
-        return _connectivity(1)
+        return connectivity(1, self.maps_per_level)
 
     def pieces(self, size: int) -> int:
         """Leaves of the largest tree with connectivity at most `size`, a power of two."""
-        return 2 ** _levels(checked_size("DyadicTree().pieces(size)", size, self.minimum_size))
+        return 2 ** self._levels(checked_size("DyadicTree().pieces(size)", size, self.minimum_size))
 
     def fit(
         self, target: AbstractTarget, size: int, *, norm: AbstractNorm, key=None
@@ -88,10 +96,11 @@ class DyadicTree(AbstractFamily):
           NaN or infinite values.
         """
         size = checked_size("DyadicTree().fit(target, size)", size, self.minimum_size)
-        levels = _levels(size)
+        levels = self._levels(size)
         if levels > _MOST_LEVELS:
             raise ValueError(
-                f"`DyadicTree().fit(target, size)` must be below {_connectivity(_MOST_LEVELS + 1)} "
+                f"`DyadicTree().fit(target, size)` must be below "
+                f"{connectivity(_MOST_LEVELS + 1, self.maps_per_level)} "
                 f"(dense matrices of {2**levels} leaves do not fit into memory); got {size}. "
                 "Use `FreeKnot()` for sizes like this."
             )
@@ -101,42 +110,52 @@ class DyadicTree(AbstractFamily):
             spline = Spline(knots, points.function(knots))
         else:
             spline = best_values(points, knots, norm.p)
-        network = tree_network(spline)
+        network = tree_network(spline, self.maps_per_level)
         return Approximant(network, 2**levels, 64.0, network.connectivity)
 
+    def _levels(self, size: int) -> int:
+        levels = 1
+        while connectivity(levels + 1, self.maps_per_level) <= size:
+            levels += 1
+        return levels
 
-def tree_network(spline: Spline) -> ReLUNetwork:
-    """The dyadic tree that realizes a spline with 2^p equal pieces."""
+
+# (A, B) -> (2A - 2B, 2B): the places in the two halves, both nonnegative.
+_CHILDREN = np.array([[2.0, -2.0], [0.0, 2.0]])
+# u -> (u, u - 1/2).
+_SPLIT, _HALF = np.ones((2, 1)), np.array([0.0, -0.5])
+
+
+def tree_network(spline: Spline, maps_per_level: int) -> ReLUNetwork:
+    """The dyadic tree that realizes a spline with 2^p equal pieces, p at least 1."""
     knots, values = spline
     lower, length = knots[0], knots[-1] - knots[0]
     leaves = knots.size - 1
-    # x -> (u, u - 1/2) for the root.
+    # The place of x in the domain and its two hidden units.
     weights = [np.full((2, 1), 1 / length)]
-    biases = [np.array([0.0, -0.5]) - lower / length]
+    biases = [_HALF - lower / length]
+    rise = np.diff(values)[None, :]
     nodes = 1
     while 2 * nodes < leaves:
-        # (A_j, B_j) -> children; every child is nonnegative, so relu leaves it as it is.
-        weights.append(np.kron(np.eye(nodes), np.array([[2.0, -2.0], [0.0, 2.0]])))
-        biases.append(np.zeros(2 * nodes))
+        down = np.kron(np.eye(nodes), _CHILDREN)
+        split = np.kron(np.eye(2 * nodes), _SPLIT)
+        # Children are nonnegative, so the relu between the two maps changes nothing.
+        weights += [split @ down] if maps_per_level == 1 else [down, split]
+        shift = np.tile(_HALF, 2 * nodes)
+        biases += [shift] if maps_per_level == 1 else [np.zeros(2 * nodes), shift]
         nodes *= 2
-        weights.append(np.kron(np.eye(nodes), np.ones((2, 1))))
-        biases.append(np.tile([0.0, -0.5], nodes))
-    # The last children and the output: c_0 + sum c_i u_i.
-    weights.append(np.kron(np.eye(nodes), np.array([[2.0, -2.0], [0.0, 2.0]])))
-    biases.append(np.zeros(2 * nodes))
-    weights.append(np.diff(values)[None, :])
-    biases.append(values[[0]])
+    down = np.kron(np.eye(nodes), _CHILDREN)
+    weights += [rise @ down] if maps_per_level == 1 else [down, rise]
+    biases += [values[[0]]] if maps_per_level == 1 else [np.zeros(leaves), values[[0]]]
     return ReLUNetwork(weights, biases)
 
 
-def _connectivity(levels: int) -> int:
-    # Root: 2 weights, 2 biases. An inner node: 3 edges to its children, and each of the two
-    # children that is split again has 2 edges and a bias. N = 2^p leaves: N - 1 nodes are split,
-    # N - 2 of them have a parent; the output has N edges and a bias.
+def connectivity(levels: int, maps_per_level: int) -> int:
+    """The most nonzero parameters of a tree with 2^levels leaves: 7 N - 4 or 5 N - 3."""
+    # Root: 2 weights, 2 biases. Output: N weights, 1 bias. Each of the N - 1 inner nodes has
+    # 3 edges to its children and each of the N - 2 below the root 2 edges and a bias;
+    # composed, a pair of children has 2 + 2 + 1 + 1 edges and 2 biases, N/2 - 1 such pairs.
     leaves = 2**levels
+    if maps_per_level == 1:
+        return 4 + 8 * (leaves // 2 - 1) + leaves + 1
     return 4 + 3 * (leaves - 1) + 3 * (leaves - 2) + leaves + 1
-
-
-def _levels(size: int) -> int:
-    # 7 N - 4 <= size
-    return int((size + 4) // 7).bit_length() - 1

@@ -24,14 +24,15 @@ class Fitted(NamedTuple):
 
     def rows(self, chosen: np.ndarray) -> "Fitted":
         """Some of the splines."""
-        parts = [part[chosen] for part in self[:5]]
-        return Fitted(
-            *parts,
-            self.stiffness[:, chosen],
-            self.pieces[chosen],
-            self.error[chosen],
-            self.floor,
-            self.signed,
+        return self._replace(
+            knots=self.knots[chosen],
+            values=self.values[chosen],
+            exact=self.exact[chosen],
+            left=self.left[chosen],
+            right=self.right[chosen],
+            stiffness=self.stiffness[:, chosen],
+            pieces=self.pieces[chosen],
+            error=self.error[chosen],
         )
 
     def store(self, chosen: np.ndarray, other: "Fitted") -> None:

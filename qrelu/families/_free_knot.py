@@ -57,13 +57,14 @@ class FreeKnot(AbstractFamily):
 
         **Returns:**
 
-        An `Approximant` with float64 parameters.
+        An `Approximant` with float64 parameters. It has fewer pieces than the size allows where
+        more do not help: in the sup norm, and for data with fewer samples.
 
         **Raises:**
 
         - `ValueError`: a size below 4, or a target with NaN or infinite values.
         """
         size = checked_size("FreeKnot().fit(target, size)", size, self.minimum_size)
-        pieces = pieces_for(size)
-        network = network_from_spline(best_spline(quadrature(target), pieces, norm.p))
-        return Approximant(network, pieces, 64.0, network.connectivity)
+        spline = best_spline(quadrature(target), pieces_for(size), norm.p)
+        network = network_from_spline(spline)
+        return Approximant(network, spline.knots.size - 1, 64.0, network.connectivity)

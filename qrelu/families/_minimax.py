@@ -30,28 +30,28 @@ def free_minimax(quadrature: Quadrature, pieces: int) -> Spline:
         return Spline(x[[0, -1]], exact[[0, -1]])
 
     def polygon(error):
-        return fewest_links(x, exact + error, exact - error, pieces)
+        found = fewest_links(x, exact + error, exact - error, pieces)
+        return None if found is None else _clean(*found)
 
     low, high = 0.0, highest
-    best = polygon(highest)
+    # The middle of the range is a polygon with one link.
+    best = Spline(x[[0, -1]], np.full(2, np.min(exact) + highest))
     guess = min(_guess(x, exact, pieces), highest / 2)
     # From the first guess outward in growing steps until the optimum is enclosed, then bisection.
-    factor, outward = 1.02, True
+    factor = 1.005
     while high > low * (1 + _ACCURACY) and high > 1e-15 * highest:
         found = polygon(guess)
         if found is None:
             low = guess
         else:
             high, best = guess, found
-        outward = outward and (low == 0 or high == highest)
         guess = np.sqrt(low * high)
-        if outward:
-            guess = high / factor if low == 0 else max(guess, min(low * factor, high))
-            outward = guess < high
-            guess = guess if outward else np.sqrt(low * high)
-            factor = min(factor**1.7, 8.0)
-    lines, knots = best
-    return leveled(quadrature, _clean(lines, knots))
+        if low == 0:
+            guess = high / factor
+        elif high == highest and low * factor < highest:
+            guess = low * factor
+        factor = min(factor**3, 8.0)
+    return leveled(quadrature, best)
 
 
 def minimax_values(quadrature: Quadrature, knots: np.ndarray) -> Spline:

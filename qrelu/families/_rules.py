@@ -6,7 +6,7 @@ from typing import NamedTuple
 import equinox as eqx
 import numpy as np
 
-from ..bounds import bits_per_weight, rate_step
+from ..bounds import bits_per_weight, parameter_lipschitz, rate_step
 from ..networks import ReLUNetwork
 from ..norms import AbstractNorm
 from ..quantizers import Uniform, quantize
@@ -139,18 +139,44 @@ class TheoryStep(AbstractRule):
                 )
             gamma = known.gamma
         radius = max(abs(end) for end in target.domain)
-        step = float(rate_step(network, gamma, radius))
+        step = _step(network, gamma, radius)
         quantizer = Uniform(step, rounding="toward_zero")
         bits = float(bits_per_weight(network.magnitude, step, "toward_zero"))
         rounded = quantize(network, quantizer)
         return Rounded(rounded, quantizer, bits, _resolution_note(network, rounded))
 
 
+def _step(network: ReLUNetwork, gamma: float, radius: float) -> float:
+    try:
+        return rate_step(network, gamma, radius)
+    except ValueError:
+        # The step with its allowance for float64 does not exist; the theory's own step says what
+        # exact parameters would cost.
+        pass
+    constant = parameter_lipschitz(
+        network.widths,
+        np.array([np.max(np.sum(np.abs(w), axis=1)) for w in network.weights]),
+        radius,
+        bias_bound=np.array([np.max(np.abs(b)) for b in network.biases]),
+        nonzeros=[
+            (
+                int(np.max(np.count_nonzero(w, axis=1))),
+                int(np.max(np.count_nonzero(w, axis=0))),
+                int(np.count_nonzero(b)),
+            )
+            for w, b in zip(network.weights, network.biases, strict=True)
+        ],
+    )
+    return float(network.connectivity**-gamma / constant)
+
+
 def _resolution_note(network: ReLUNetwork, rounded: ReLUNetwork) -> str:
     pairs = zip(
         (*network.weights, *network.biases), (*rounded.weights, *rounded.biases), strict=True
     )
-    if any(not np.array_equal(before, after) for before, after in pairs):
+    # Smaller parameters have a finer resolution: what counts is the rounding of the largest.
+    bound = 2 * np.finfo(np.float64).eps * network.magnitude
+    if any(np.max(np.abs(before - after)) > bound for before, after in pairs):
         return ""
     return "the step is below the float64 resolution of the parameters: rounding changes nothing"
 

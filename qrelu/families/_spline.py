@@ -11,8 +11,8 @@ from ..networks import ReLUNetwork
 class Spline(NamedTuple):
     """The continuous piecewise-linear function through `(knots[i], values[i])`."""
 
-    knots: Float[np.ndarray, " K1"]
-    values: Float[np.ndarray, " K1"]
+    knots: Float[np.ndarray, " points"]
+    values: Float[np.ndarray, " points"]
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Value at `x` inside the interval."""
@@ -49,7 +49,7 @@ def network_from_spline(spline: Spline) -> ReLUNetwork:
     last = knots.size - 1
 
     left = np.arange(1, pivot)
-    right = np.arange(max(pivot + 1, 1), last)
+    right = np.arange(pivot + 1, last)
     signs = [-np.ones(left.size)]
     places = [knots[left]]
     outgoing = [jumps[left - 1]]
@@ -85,4 +85,8 @@ def _pivot(knots, values, slopes, jumps) -> int:
     padded = np.abs(np.concatenate([[0.0], slopes, [0.0]]))
     at_upper = padded[1:] * (upper - knots) + right
     at_lower = padded[:-1] * (knots - lower) + left
-    return int(np.argmin(np.abs(values) + np.maximum(at_upper, at_lower)))
+    largest = np.abs(values) + np.maximum(at_upper, at_lower)
+    # Where f is monotone and convex many pivots tie at one end: the smaller sum at the other end
+    # decides, not rounding.
+    tied = largest <= np.min(largest) * (1 + 1e-6)
+    return int(np.argmin(np.where(tied, at_upper + at_lower, np.inf)))

@@ -83,14 +83,14 @@ def _farthest(x, upper, lower, bounds, span):
         if index is None:
             return line, 0, None, pivot.x
         # Mirrored, so that the bound that is not met is a lower one.
-        high, low = (upper, lower) if side < 0 else (-lower, -upper)
-        value, slope, contact = _highest(x, high, low, bounds, side, index)
-        if value < low[index]:
+        low, high = (lower[index], upper[index]) if side < 0 else (-upper[index], -lower[index])
+        value, slope, contact = _highest(x, upper, lower, bounds, side, index)
+        if value < low:
             return Line(-side * slope, x[index], -side * value), side, index, contact.x
-        if value <= high[index]:
+        if value <= high:
             pivot = _Contact(-side, contact.x, -side * contact.y)
         else:
-            pivot = _Contact(-side, x[index], -side * high[index])
+            pivot = _Contact(-side, x[index], -side * high)
     return line, side, index, pivot.x
 
 
@@ -100,12 +100,11 @@ def _farthest(x, upper, lower, bounds, span):
 # So v <= g(s) = min(high + s d), which grows with s, and s is limited by g(s) >= l(s) =
 # max(low + s d): the largest zero of the concave g - l. Newton's method from the right is exact
 # after finitely many steps; each step solves for the pair of bounds that is active.
-def _highest(x, high, low, bounds, side, index):
-    high_from, low_from = bounds.upper_from, bounds.lower_from
+def _highest(x, upper, lower, bounds, side, index):
+    high_x, high_y = x[bounds.upper_from : index], upper[bounds.upper_from : index]
+    low_x, low_y = x[bounds.lower_from : index], lower[bounds.lower_from : index]
     if side > 0:
-        high_from, low_from = low_from, high_from
-    high_x, high_y = x[high_from:index], high[high_from:index]
-    low_x, low_y = x[low_from:index], low[low_from:index]
+        high_x, high_y, low_x, low_y = low_x, -low_y, high_x, -high_y
     exit = bounds.exit
     if exit is not None:
         if exit.side == -side:
