@@ -1,7 +1,5 @@
 """A deep network: the dyadic tree of clipped ramps."""
 
-from typing import Literal
-
 import equinox as eqx
 import numpy as np
 
@@ -41,7 +39,7 @@ class DyadicTree(AbstractFamily):
     [gonon2023]: depth of order log M, magnitudes polynomial in M.
     """
 
-    values: Literal["fit", "interpolate"] = eqx.field(static=True, default="fit")
+    values: str = eqx.field(static=True, default="fit")
     maps_per_level: int = eqx.field(static=True, default=2)
 
     def __check_init__(self):

@@ -11,7 +11,9 @@ _ROUNDS = 12
 _SHARES = (0.2, 0.06, 0.02, 0.0)
 
 
-def move_single_knots(fit: Fit, quadrature: Quadrature, fitted: Fitted, choices: int = 4) -> Fitted:
+def move_single_knots(
+    fit: Fit, quadrature: Quadrature, fitted: Fitted, choices: int = 4, rounds: int = _ROUNDS
+) -> Fitted:
     """A spline (1, N + 1) at least as good, after moving single knots across the interval.
 
     Newton's method keeps the number of knots on each side of a difficult place; a move changes it.
@@ -23,7 +25,7 @@ def move_single_knots(fit: Fit, quadrature: Quadrature, fitted: Fitted, choices:
         pairs = [(r, i) for r in removals[:choices] for i in insertions[:choices]]
         return np.stack([_exchanged(fitted.knots[0], [r], [i]) for r, i in pairs])
 
-    return _improved(fit, quadrature, fitted, candidates, 12)
+    return _improved(fit, quadrature, fitted, candidates, 12, rounds)
 
 
 def move_many_knots(fit: Fit, quadrature: Quadrature, fitted: Fitted) -> Fitted:
@@ -39,11 +41,11 @@ def move_many_knots(fit: Fit, quadrature: Quadrature, fitted: Fitted) -> Fitted:
         counts = sorted({min(max(1, int(s * fitted.knots.shape[1])), most) for s in _SHARES})
         return np.stack([_exchanged(fitted.knots[0], removals[:c], insertions[:c]) for c in counts])
 
-    return _improved(fit, quadrature, fitted, candidates, 4)
+    return _improved(fit, quadrature, fitted, candidates, 4, _ROUNDS)
 
 
-def _improved(fit, quadrature, fitted, candidates, steps) -> Fitted:
-    for _ in range(_ROUNDS):
+def _improved(fit, quadrature, fitted, candidates, steps, rounds) -> Fitted:
+    for _ in range(rounds):
         if fitted.knots.shape[1] <= 3 or fitted.error[0] <= fitted.floor:
             break
         trial = newton(fit, quadrature, candidates(fitted), steps=steps, accuracy=1e-4)

@@ -11,6 +11,9 @@ from ._tube import fewest_links
 
 # Samples per piece: the sup between samples is at most 2/24^2 = 0.35 % larger.
 _SAMPLES = 24
+_LEAST_SAMPLES, _MOST_SAMPLES = 512, 2**18
+# A sup error beyond this multiple of the tube's half width asks for more samples.
+_TRUSTED = 1.02
 # The width of the tube is found to this relative accuracy.
 _ACCURACY = 1e-3
 # Rounds of the exchange of points of the linear program; two or three are usual.
@@ -21,13 +24,25 @@ def free_minimax(quadrature: Quadrature, pieces: int) -> Spline:
     """The spline with at most `pieces` pieces and the least sup error, up to half a percent.
 
     Bisection on the width of a tube around the target; the fewest links in the tube are exact, so
-    this is a global optimum, whatever the number of kinks and inflections.
+    this is a global optimum, whatever the number of kinks and inflections. A target that does
+    more between the samples than a smooth one gets more samples.
     """
-    x = _samples(quadrature, pieces)
+    count = max(_SAMPLES * pieces, _LEAST_SAMPLES)
+    while True:
+        rough, width = _narrowest(quadrature, _samples(quadrature, count), pieces)
+        spline, error = leveled(quadrature, rough)
+        trusted = width * _TRUSTED + quadrature.floor(1)
+        if error <= trusted or quadrature.sampled or count >= _MOST_SAMPLES:
+            return spline
+        count *= 4
+
+
+def _narrowest(quadrature, x, pieces) -> tuple[Spline, float]:
+    """The polygon in the narrowest tube at the samples, and the half width of that tube."""
     exact = quadrature.function(x)
     highest = (np.max(exact) - np.min(exact)) / 2
     if highest == 0:
-        return Spline(x[[0, -1]], exact[[0, -1]])
+        return Spline(x[[0, -1]], exact[[0, -1]]), 0.0
 
     def polygon(error):
         found = fewest_links(x, exact + error, exact - error, pieces)
@@ -51,7 +66,7 @@ def free_minimax(quadrature: Quadrature, pieces: int) -> Spline:
         elif high == highest and low * factor < highest:
             guess = low * factor
         factor = min(factor**3, 8.0)
-    return leveled(quadrature, best)
+    return best, high
 
 
 def minimax_values(quadrature: Quadrature, knots: np.ndarray) -> Spline:
@@ -61,7 +76,7 @@ def minimax_values(quadrature: Quadrature, knots: np.ndarray) -> Spline:
     the program knew join it until none is.
     """
     pieces = knots.size - 1
-    x = _points(quadrature, knots, 32)
+    x = _points(quadrature, knots, max(32, 1024 // pieces))
     exact = quadrature.function(x)
     owner = np.clip(np.searchsorted(knots, x, "right") - 1, 0, pieces - 1)
     local = (x - knots[owner]) / np.diff(knots)[owner]
@@ -97,10 +112,13 @@ def minimax_values(quadrature: Quadrature, knots: np.ndarray) -> Spline:
     return Spline(knots, values + delta)
 
 
-def leveled(quadrature: Quadrature, spline: Spline) -> Spline:
-    """Values shifted by half of what the residual lacks in symmetry, while the sup error falls."""
+def leveled(quadrature: Quadrature, spline: Spline) -> tuple[Spline, float]:
+    """Values shifted by half of what the residual lacks in symmetry, while the sup error falls.
+
+    Returns the spline and its sup error at many points.
+    """
     knots, values = spline
-    x = _points(quadrature, knots, 64)
+    x = _points(quadrature, knots, max(64, 2048 // (knots.size - 1)))
     exact = quadrature.function(x)
     first = np.searchsorted(x, knots[:-1])
     worst = np.inf
@@ -118,13 +136,13 @@ def leveled(quadrature: Quadrature, spline: Spline) -> Spline:
         middle = (high + low) / 2
         shift = np.concatenate([middle[:1], (middle[1:] + middle[:-1]) / 2, middle[-1:]])
         values = values + shift
-    return spline
+    return spline, worst
 
 
-def _samples(quadrature, pieces):
+def _samples(quadrature, count):
     if quadrature.sampled:
         return np.concatenate([[quadrature.lower], quadrature.mesh, [quadrature.upper]])
-    dense = equidistributed(quadrature, _SAMPLES * pieces, np.inf)
+    dense = equidistributed(quadrature, count, np.inf)
     return np.unique(np.concatenate([dense, quadrature.mesh]))
 
 

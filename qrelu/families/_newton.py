@@ -13,7 +13,8 @@ Fit = Callable[[Quadrature, np.ndarray], Fitted]
 # A knot crosses at most half of its gap in one step, so the knots stay sorted.
 _GAP = 0.5
 # A step in L^1 costs twenty times as much as one in L^2, where the last digits are free.
-_ABSOLUTE_ACCURACY = 1e-5
+_ABSOLUTE_STEPS, _SQUARE_STEPS = 10, 30
+_ABSOLUTE_ACCURACY = 1e-4
 _SQUARE_ACCURACY = 1e-9
 # A direction is given up after five reductions to a quarter.
 _REDUCTIONS = 5
@@ -23,7 +24,7 @@ def newton(
     fit: Fit,
     quadrature: Quadrature,
     knots: np.ndarray,
-    steps: int = 30,
+    steps: int | None = None,
     accuracy: float | None = None,
 ) -> Fitted:
     """Splines at a stationary point of the error near `knots` (S, N + 1), or the best seen.
@@ -32,6 +33,8 @@ def newton(
     error falls by less than a share `accuracy` in a step.
     """
     best = fit(quadrature, knots)
+    if steps is None:
+        steps = _ABSOLUTE_STEPS if best.signed else _SQUARE_STEPS
     if accuracy is None:
         accuracy = _ABSOLUTE_ACCURACY if best.signed else _SQUARE_ACCURACY
     if knots.shape[1] < 3:

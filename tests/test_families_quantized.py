@@ -1,0 +1,132 @@
+"""Rounded families: values on the grid, bits, the step of the theory, one fit for many rules."""
+
+import numpy as np
+import pytest
+
+from qrelu import bounds, families, networks, norms, targets
+
+L2 = norms.L2()
+EXP = targets.get("exp")
+SHALLOW, DEEP = families.FreeKnot(), families.DyadicTree()
+RULES = [families.Bits(5), families.MatchedBits(), families.TheoryStep()]
+
+
+def _leaves(network):
+    return (*network.weights, *network.biases)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("base", [SHALLOW, families.UniformKnot(), DEEP], ids=lambda f: f.name)
+def test_values_are_codes_times_the_step(base, rule):
+    fitted = base.fit(EXP, 100, norm=L2)
+    family = families.Quantized(base, rule)
+    rounded = family.round(fitted, EXP, 100, norm=L2)
+    step = float(rounded.quantizer.step)
+    for leaf in _leaves(rounded.network):
+        codes = np.rint(leaf / step)
+        assert np.array_equal(codes * step, leaf)
+        assert np.max(np.abs(codes)) <= 2 ** (rounded.bits_per_weight - 1)
+    assert rounded.connectivity <= rounded.connectivity_before_rounding == fitted.connectivity
+    assert rounded.bits == rounded.bits_per_weight * fitted.connectivity
+    assert rounded.pieces == fitted.pieces
+    assert family.name == f"{base.name}, {rule.name}"
+    assert (family.kind, family.minimum_size) == (base.kind, base.minimum_size)
+    # A fit from scratch is the same.
+    again = family.fit(EXP, 100, norm=L2)
+    for one, other in zip(_leaves(again.network), _leaves(rounded.network), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("base", [SHALLOW, DEEP], ids=lambda f: f.name)
+def test_matched_bits_are_the_smallest(base):
+    fitted = base.fit(EXP, 100, norm=L2)
+    exact = float(L2.distance(fitted.network, EXP))
+    matched = families.Quantized(base, families.MatchedBits(factor=1.2))
+    rounded = matched.round(fitted, EXP, 100, norm=L2)
+    assert float(L2.distance(rounded.network, EXP)) <= 1.2 * exact
+    for bits in range(2, int(rounded.bits_per_weight)):
+        fewer = families.Quantized(base, families.Bits(bits)).round(fitted, EXP, 100, norm=L2)
+        assert float(L2.distance(fewer.network, EXP)) > 1.2 * exact
+
+
+def test_matched_bits_say_when_no_number_is_enough():
+    fitted = SHALLOW.fit(EXP, 300, norm=L2)
+    family = families.Quantized(SHALLOW, families.MatchedBits(factor=1.001, most=4))
+    rounded = family.round(fitted, EXP, 300, norm=L2)
+    assert rounded.bits_per_weight == 4
+    assert "no number of bits up to 4 keeps the error within 1.001 times" in rounded.notes
+
+
+@pytest.mark.parametrize("base, log_power", [(SHALLOW, 1), (DEEP, 2)], ids=["shallow", "deep"])
+def test_the_step_of_the_theory_moves_the_function_by_less_than_it_promises(base, log_power):
+    bits, sizes = [], [24, 96, 384, 1536]
+    for size in sizes:
+        fitted = base.fit(EXP, size, norm=norms.Sup())
+        family = families.Quantized(base, families.TheoryStep(gamma=2.0))
+        rounded = family.round(fitted, EXP, size, norm=norms.Sup())
+        x = np.linspace(0, 1, 4001)
+        values = [networks.pieces(a.network, 0.0, 1.0)(x) for a in (fitted, rounded)]
+        moved = np.max(np.abs(values[0] - values[1]))
+        assert 0 < moved <= fitted.connectivity**-2.0
+        bits.append(rounded.bits_per_weight)
+        # The step is the theorem's, and it is not ten times finer than needed.
+        normal = networks.normalize(fitted.network)
+        step = bounds.rate_step(normal, 2.0, 1.0)
+        assert float(rounded.quantizer.step) == step
+    # Bits of order (log M)^power: the ratio to that power of log M does not grow.
+    ratios = np.array(bits) / np.log2(sizes) ** log_power
+    assert np.all(np.diff(ratios) <= 0)
+    assert bits == sorted(bits)
+
+
+def test_a_step_below_float64_is_said_and_its_bits_are_reported():
+    fitted = SHALLOW.fit(EXP, 100, norm=L2)
+    family = families.Quantized(SHALLOW, families.TheoryStep(gamma=9.0))
+    rounded = family.round(fitted, EXP, 100, norm=L2)
+    assert rounded.bits_per_weight > 53
+    assert "below the float64 resolution" in rounded.notes
+    error = [float(L2.distance(a.network, EXP)) for a in (fitted, rounded)]
+    np.testing.assert_allclose(error[1], error[0], rtol=1e-9)
+
+
+def test_a_target_without_a_rate_needs_a_gamma():
+    data = targets.Data(np.arange(40.0), np.sin(np.arange(40.0)))
+    family = families.Quantized(SHALLOW, families.TheoryStep())
+    with pytest.raises(ValueError, match=r"Give it: `TheoryStep\(gamma=2\)`"):
+        family.fit(data, 50, norm=L2)
+    families.Quantized(SHALLOW, families.TheoryStep(gamma=1.0)).fit(data, 50, norm=L2)
+
+
+def test_fixed_bits_rise_and_the_theory_step_follows():
+    sizes = [48, 192, 768]
+    target = targets.get("sine")
+    fits = [SHALLOW.fit(target, size, norm=L2) for size in sizes]
+    exact = [float(L2.distance(f.network, target)) for f in fits]
+
+    def errors(rule):
+        family = families.Quantized(SHALLOW, rule)
+        return [
+            float(L2.distance(family.round(f, target, s, norm=L2).network, target))
+            for f, s in zip(fits, sizes, strict=True)
+        ]
+
+    assert np.min(errors(families.Bits(6))) > 100 * exact[-1]
+    np.testing.assert_allclose(errors(families.TheoryStep()), exact, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: families.Bits(0), "from 1 to 52; got 0"),
+        (lambda: families.Bits(53), "from 1 to 52; got 53"),
+        (lambda: families.MatchedBits(factor=1.0), "must be above 1; got 1.0"),
+        (lambda: families.TheoryStep(gamma=-1.0), "must be a positive exponent or None"),
+        (
+            lambda: families.Quantized(families.Quantized(SHALLOW, RULES[0]), RULES[0]),
+            "Wrap its inner family",
+        ),
+    ],
+)
+def test_bad_rules_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
