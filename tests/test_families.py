@@ -51,7 +51,7 @@ def test_size_is_kept_and_error_falls(target, family, norm):
 @pytest.mark.parametrize("target", [*TARGETS, targets.get("weierstrass")], ids=_name)
 def test_free_knots_are_never_worse_than_uniform_knots(target, norm):
     rough = target.name == "weierstrass"
-    for size in (10, 31, 100) if rough else (10, 31, 100, 250):
+    for size in (10, 31) if rough else (10, 31, 100, 250):
         free = families.FreeKnot().fit(target, size, norm=norm)
         even = families.UniformKnot().fit(target, size, norm=norm)
         best = float(norm.distance(even.network, target))

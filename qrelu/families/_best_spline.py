@@ -47,7 +47,7 @@ def _search(quadrature: Quadrature, pieces: int, p: float) -> Fitted:
     best = newton(least_absolute, quadrature, np.concatenate(starts))
     best = best.rows(np.array([best.best]))
     if pieces <= _SMALL // 2:
-        best = move_single_knots(least_absolute, quadrature, best, choices=2, rounds=4)
+        best = move_single_knots(least_absolute, quadrature, best, choices=2, rounds=3)
     return best
 
 

@@ -34,7 +34,7 @@ def least_absolute(quadrature: Quadrature, knots: np.ndarray) -> Fitted:
         gain = 1 - trial.error / np.where(best.error > 0, best.error, 1.0)
         best.store(better, trial.rows(better))
         share = np.where(better, np.minimum(1.0, 2 * share), share / 4)
-        if not np.any(np.where(better, gain > 1e-7, share > 0.01)):
+        if not np.any(np.where(better, gain > 1e-6, share > 0.1)):
             break
     return best
 
