@@ -16,6 +16,8 @@ BASES = [
     families.DyadicTree(),
     families.DyadicTree(values="interpolate", maps_per_level=1),
 ]
+# Its values are costly, and there are many fits.
+ROUGH = pytest.param(targets.get("weierstrass"), marks=pytest.mark.slow, id="weierstrass")
 NORMS = [norms.L1(), norms.L2(), norms.Sup()]
 
 
@@ -48,7 +50,7 @@ def test_size_is_kept_and_error_falls(target, family, norm):
 
 
 @pytest.mark.parametrize("norm", NORMS, ids=_name)
-@pytest.mark.parametrize("target", [*TARGETS, targets.get("weierstrass")], ids=_name)
+@pytest.mark.parametrize("target", [*TARGETS, ROUGH], ids=_name)
 def test_free_knots_are_never_worse_than_uniform_knots(target, norm):
     rough = target.name == "weierstrass"
     for size in (10, 31) if rough else (10, 31, 100, 250):
