@@ -22,6 +22,7 @@ import time
 
 import numpy as np
 import scipy.integrate
+import scipy.linalg
 import scipy.optimize
 
 from qrelu import families, networks, norms, targets
@@ -43,15 +44,14 @@ def projected(target, knots, local, weights):
     x = knots[:-1, None] + h[:, None] * local
     chord = target(knots)
     residual = target(x) - chord[:-1, None] - np.diff(chord)[:, None] * local
-    i = np.arange(n)
-    mass = np.zeros((n + 1, n + 1))
-    mass[i, i] += h / 3
-    mass[i + 1, i + 1] += h / 3
-    mass[i, i + 1] = mass[i + 1, i] = h / 6
+    mass = np.zeros((2, n + 1))  # the tridiagonal Gram matrix of the hats, upper band first
+    mass[0, 1:] = h / 6
+    mass[1, :-1] += h / 3
+    mass[1, 1:] += h / 3
     load = np.zeros(n + 1)
     load[:-1] += h * ((residual * (1 - local)) @ weights)
     load[1:] += h * ((residual * local) @ weights)
-    delta = np.linalg.solve(mass, load)
+    delta = scipy.linalg.solveh_banded(mass, load)
     residual -= delta[:-1, None] + np.diff(delta)[:, None] * local
     slope = np.diff(chord + delta) / h
     on_left = h * ((residual * (1 - local)) @ weights)

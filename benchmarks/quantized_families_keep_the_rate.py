@@ -49,7 +49,7 @@ def main() -> None:
                 claim(low <= 2 <= high and high - low <= 0.04, f"interval {_interval(fit)}")
             for rule in RULES:
                 family = families.Quantized(base, rule)
-                rounded = [family.round(fits[k], target, SIZES[k], norm=norm) for k in kept]
+                rounded = [family.round(fits[k], target, norm=norm) for k in kept]
                 errors = [float(norm.distance(r.network, target)) for r in rounded]
                 other = rates.fit_rate(sizes[kept], errors)
                 bits = [int(r.bits_per_weight) for r in rounded]

@@ -20,7 +20,7 @@ def _leaves(network):
 def test_values_are_codes_times_the_step(base, rule):
     fitted = base.fit(EXP, 100, norm=L2)
     family = families.Quantized(base, rule)
-    rounded = family.round(fitted, EXP, 100, norm=L2)
+    rounded = family.round(fitted, EXP, norm=L2)
     step = float(rounded.quantizer.step)
     for leaf in _leaves(rounded.network):
         codes = np.rint(leaf / step)
@@ -42,17 +42,17 @@ def test_matched_bits_are_the_smallest(base):
     fitted = base.fit(EXP, 100, norm=L2)
     exact = float(L2.distance(fitted.network, EXP))
     matched = families.Quantized(base, families.MatchedBits(factor=1.2))
-    rounded = matched.round(fitted, EXP, 100, norm=L2)
+    rounded = matched.round(fitted, EXP, norm=L2)
     assert float(L2.distance(rounded.network, EXP)) <= 1.2 * exact
     for bits in range(2, int(rounded.bits_per_weight)):
-        fewer = families.Quantized(base, families.Bits(bits)).round(fitted, EXP, 100, norm=L2)
+        fewer = families.Quantized(base, families.Bits(bits)).round(fitted, EXP, norm=L2)
         assert float(L2.distance(fewer.network, EXP)) > 1.2 * exact
 
 
 def test_matched_bits_say_when_no_number_is_enough():
     fitted = SHALLOW.fit(EXP, 300, norm=L2)
     family = families.Quantized(SHALLOW, families.MatchedBits(factor=1.001, most=4))
-    rounded = family.round(fitted, EXP, 300, norm=L2)
+    rounded = family.round(fitted, EXP, norm=L2)
     assert rounded.bits_per_weight == 4
     assert "no number of bits up to 4 keeps the error within 1.001 times" in rounded.notes
 
@@ -63,7 +63,7 @@ def test_the_step_of_the_theory_moves_the_function_by_less_than_it_promises(base
     for size in sizes:
         fitted = base.fit(EXP, size, norm=norms.Sup())
         family = families.Quantized(base, families.TheoryStep(gamma=2.0))
-        rounded = family.round(fitted, EXP, size, norm=norms.Sup())
+        rounded = family.round(fitted, EXP, norm=norms.Sup())
         x = np.linspace(0, 1, 4001)
         values = [networks.pieces(a.network, 0.0, 1.0)(x) for a in (fitted, rounded)]
         moved = np.max(np.abs(values[0] - values[1]))
@@ -82,7 +82,7 @@ def test_the_step_of_the_theory_moves_the_function_by_less_than_it_promises(base
 def test_a_step_below_float64_is_said_and_its_bits_are_reported():
     fitted = SHALLOW.fit(EXP, 100, norm=L2)
     family = families.Quantized(SHALLOW, families.TheoryStep(gamma=9.0))
-    rounded = family.round(fitted, EXP, 100, norm=L2)
+    rounded = family.round(fitted, EXP, norm=L2)
     assert rounded.bits_per_weight > 53
     assert "below the float64 resolution" in rounded.notes
     error = [float(L2.distance(a.network, EXP)) for a in (fitted, rounded)]
@@ -106,7 +106,7 @@ def test_fixed_bits_rise_and_the_theory_step_follows():
     def errors(rule):
         family = families.Quantized(SHALLOW, rule)
         return [
-            float(L2.distance(family.round(f, target, s, norm=L2).network, target))
+            float(L2.distance(family.round(f, target, norm=L2).network, target))
             for f, s in zip(fits, sizes, strict=True)
         ]
 

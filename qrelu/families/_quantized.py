@@ -55,24 +55,24 @@ class Quantized(AbstractFamily):
         rounding, `connectivity_before_rounding` stands beside it.
         """
         fitted = self.family.fit(target, size, norm=norm, key=key)
-        return self.round(fitted, target, size, norm=norm)
+        return self.round(fitted, target, norm=norm)
 
     def round(
-        self, approximant: Approximant, target: AbstractTarget, size: int, *, norm: AbstractNorm
+        self, approximant: Approximant, target: AbstractTarget, *, norm: AbstractNorm
     ) -> Approximant:
         """Round an approximant of the wrapped family, so that one fit serves many rules.
 
         **Arguments:**
 
         - `approximant`: what `family.fit(target, size, norm=norm)` returned.
-        - `target`, `size`, `norm`: the same as there.
+        - `target`, `norm`: the same as there.
 
         **Returns:**
 
         An `Approximant` with values exactly on the grid.
         """
         network = normalize(approximant.network)
-        rounded = self.rule.round(network, target, size, self.family, norm)
+        rounded = self.rule.round(network, target, self.family, norm)
         notes = "; ".join(note for note in (approximant.notes, rounded.notes) if note)
         return Approximant(
             rounded.network,

@@ -36,7 +36,6 @@ class AbstractRule(eqx.Module):
         self,
         network: ReLUNetwork,
         target: AbstractTarget,
-        size: int,
         family: AbstractFamily,
         norm: AbstractNorm,
     ) -> Rounded:
@@ -59,7 +58,7 @@ class Bits(AbstractRule):
         """What tables show."""
         return f"{self.bits} bits" if self.bits > 1 else "1 bit"
 
-    def round(self, network, target, size, family, norm) -> Rounded:
+    def round(self, network, target, family, norm) -> Rounded:
         """Round to `bits` bits."""
         return _round_to_bits(network, self.bits)
 
@@ -88,7 +87,7 @@ class MatchedBits(AbstractRule):
         """What tables show."""
         return "matched bits"
 
-    def round(self, network, target, size, family, norm) -> Rounded:
+    def round(self, network, target, family, norm) -> Rounded:
         """Round to the smallest sufficient number of bits."""
         accepted = self.factor * float(norm.distance(network, target))
         for bits in range(self.least, self.most + 1):
@@ -102,9 +101,10 @@ class MatchedBits(AbstractRule):
 class TheoryStep(AbstractRule):
     r"""The step that provably keeps the rate: $\eta_M = M^{-\gamma} / K_M$, rounded toward zero.
 
-    $K_M$ is the Lipschitz constant of the realization in the parameters, so rounding adds at most
-    $M^{-\gamma}$ to the error. A weight takes of order log M bits in a shallow family and
-    $(\log M)^2$ in a family of depth log M.
+    $K_M$ is the Lipschitz constant of the realization in the parameters, from the norms of the
+    network's own layers, so rounding adds at most $M^{-\gamma}$ to the error in the sup norm, and
+    at most $M^{-\gamma}$ times (length of the domain)^{1/p} in $L^p$. A weight takes of order
+    log M bits in a shallow family and at most of order $(\log M)^2$ in a family of depth log M.
 
     **Arguments:**
 
@@ -127,7 +127,7 @@ class TheoryStep(AbstractRule):
         """What tables show."""
         return "theory step" if self.gamma is None else f"theory step, gamma {self.gamma:g}"
 
-    def round(self, network, target, size, family, norm) -> Rounded:
+    def round(self, network, target, family, norm) -> Rounded:
         """Round with the step of the theorem."""
         gamma = self.gamma
         if gamma is None:

@@ -126,9 +126,7 @@ def compute(part: Part, target, members: Sequence[Any], norm) -> list[dict[str, 
         row = {**common, "rule": rule_of(member)}
         try:
             approximant = (
-                member.round(fitted, target, part.size, norm=norm)
-                if isinstance(member, Quantized)
-                else fitted
+                member.round(fitted, target, norm=norm) if isinstance(member, Quantized) else fitted
             )
             row |= _measure(approximant, target, norm, common["limit"])
         except ValueError as reason:
