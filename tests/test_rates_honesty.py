@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from qrelu.rates import fit_rate
-from qrelu.rates._envelope import aitken
 from qrelu.rates._models import fit_model
 
 
@@ -133,13 +132,3 @@ def test_influence_is_the_derivative_of_gamma(model, decay):
         numeric = (up.gamma - down.gamma) / 2e-5
         # Gauss-Newton leaves out the curvature of the model times the residual.
         np.testing.assert_allclose(fit.influence[i], numeric, atol=0.05)
-
-
-def test_aitken_is_exact_for_a_geometric_approach():
-    """The orders 2 + 3 * 4^-i come from a correction of exponent 2 on doubling sizes."""
-    x = np.log(2.0) * np.arange(7)
-    orders = 2 + 3 * 0.25 ** np.arange(6)
-    y = -np.concatenate([[0], np.cumsum(orders * np.log(2.0))])
-    np.testing.assert_allclose(aitken(x, y, 1e-9), 2, atol=1e-9)
-    assert math.isnan(aitken(x, y, 1.0))
-    assert math.isnan(aitken(np.arange(7.0) ** 2, y, 1e-9))

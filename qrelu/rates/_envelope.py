@@ -1,51 +1,60 @@
-r"""The envelope of one deterministic sequence: a hull over tails and admissible models.
+r"""The envelope of one deterministic sequence: what gamma can be, weighed by Bayes' rule.
 
-What is left over by a model is no coin toss here. Two kinds occur: a level that is the same at
-every size (local minima, optimizers), and one that dies like 1/M (M maps to a whole number of
-pieces; higher corrections of the expansion). Every model is therefore fitted with both, as weights
-(M / M_max)^0 and (M / M_max)^1, and the likelihood decides. Sizes left out at the small end are
-given the likelihood of a deviation of `_DROP` = 30 % each, which makes the criteria of different
-tails comparable: a tail is shortened only when the fit becomes correspondingly sharper.
+A log error is a power, perhaps a logarithm, a smooth correction and something unresolved:
+
+    y = c - gamma x + b log x + d / x + sum_k a_k u^k + noise,   x = log M,   u = M_min / M.
+
+All of that is linear, so that for given scales (of the corrections, of the noise) the posterior of
+gamma is a normal distribution and the evidence of the scales is a determinant: no search, and no
+penalty for parameters beyond what the evidence itself charges. The scales run over grids, the noise
+over three shapes, the small sizes may be left out, and the envelope is the central 95 % of the
+mixture. What tells a logarithm from a correction is how the pairwise orders approach gamma: like
+1 / log M or geometrically. The evidence measures just that, at whatever noise there is.
+
+An envelope is no confidence interval: a deterministic sequence is drawn from no distribution, and
+the priors below stand for what sequences of approximation errors look like.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtr
 
-from ._models import Candidate, fit_model
+from ._models import Candidate, above_floor, bends_up, fit_model
 
-ALGEBRAIC = ("power", "power_log", "power_floor", "power_correction")
-# Two corrections count as "power_correction"; they gauge how far one correction can be trusted. A
-# logarithm with a correction counts as "power_log".
-SHORT = (*ALGEBRAIC, "two_corrections")
-MODELS = (*SHORT, "log_correction")
+CLASSES = ("smooth", "power_log", "power_floor")
 
-_DROP = 0.3
-# Models within 2 of the best AICc have substantial support by the usual rule [burnham2002].
-_NEAR = 2.0
-# A logarithm moves gamma by tenths and is easily imitated by a correction: it has to be better by
-# 1.5. Measured: without it 1 in 40 smooth sequences is read as a logarithm, with 3 a tenth of the
-# logarithms with 1 % noise is missed.
-# A logarithm and a correction together follow nearly any smooth noise, and have to be better by 12.
-_COST = {"power_log": 1.5, "log_correction": 12.0}
-# Whether the logarithm is that of M or of the pieces then matters by this much.
-_ARGUMENT = 0.02
-# Errors of nested or greedy sequences are autocorrelated; a correlation of 1/2 along the sizes
-# multiplies a standard deviation by sqrt((1 + 1/2) / (1 - 1/2)). Rounding to whole pieces, which
-# dies like 1/M, is not.
-_AUTOCORRELATION = 3**0.5
-# Least half-width, and share of the drift of the pairwise orders that is added to it: what the
-# tested families of smooth sequences need to contain the truth (tests and benchmark).
+# Corrections up to u^4, all with the same scale (relative, at the smallest size).
+_TERMS = 4
+_CORRECTIONS = 10.0 ** np.arange(-2.5, 0.51, 0.5)
+# Relative noise. Below 1e-5 nothing changes: the least half-width is far larger.
+_NOISES = 10.0 ** np.arange(-5.0, 0.0, 0.5)
+# Logarithms in approximation rates carry multiples of 1/2: (log N)^{1/p} at a critical exponent in
+# L^p, gamma log(log M) where M ~ N log N. The power may differ from them by 0.05 (it does not
+# where the sequence says so: then the evidence is overwhelming).
+_LOG_POWERS, _LOG_DEVIATION = (0.5, 1.0, 1.5, 2.0), 0.05
+# (log(c M))^b = (log M)^b (1 + b log c / log M + ...): what the logarithm is of is known up to a
+# factor e. Its next term, 1 / (log M)^2, moves gamma by about a hundredth.
+_ARGUMENT, _NEXT = 1.0, 0.01
+# A logarithm moves gamma by tenths, is rare, and over a factor of 60 in M is imitated by a sequence
+# that is not yet smooth: it has to be 250 times better. Floors are seen directly.
+_PRIOR = {"smooth": 1.0, "power_log": 0.004, "power_floor": 0.05}
+# Classes less likely than this are left out of the envelope.
+_NEGLIGIBLE = 0.05
+# A size left out at the small end divides the evidence by four, and its error could have been
+# anything within a factor of e. At most half of the sizes are left out, at five places.
+_DROP, _TAILS = 0.25, 5
+# Errors of nested or greedy sequences are autocorrelated along the sizes.
+_CORRELATION = 0.7
+# Least half-width: the third digit of a measured rate is not claimed.
 _LEAST = 0.004
-_DRIFT = 0.01
 
 
 class Envelope(NamedTuple):
-    """The chosen candidate, and the hull of the gammas of all admissible ones.
+    """The best candidate, gamma and its bounds.
 
-    `misfit` says that even the chosen one leaves more than noise, by an F test at 0.9999, where
-    replicates tell what the noise is.
+    `misfit` says that even the best one leaves more than noise, where replicates tell what it is.
     """
 
     best: Candidate
@@ -55,84 +64,191 @@ class Envelope(NamedTuple):
     misfit: bool = False
 
 
-def starts(n: int) -> list[int]:
-    """Where tails begin: everywhere for few sizes, at seven places for many."""
-    return sorted({int(s) for s in np.linspace(0, n - 4, min(n - 3, 7)).round()})
+class Posterior(NamedTuple):
+    """Hypotheses of one form: log evidences, means and deviations of gamma over the grids.
 
-
-def _bends_up(m, y) -> bool:
-    """Whether the log errors bend upwards at the end, as towards a floor."""
-    x = np.log(m)
-    third = max(len(m) // 3, 1)
-    chord = y[0] + (y[-1] - y[0]) * (x[third : 2 * third + 1] - x[0]) / (x[-1] - x[0])
-    return bool(np.mean(y[third : 2 * third + 1] - chord) < 0)
-
-
-def above_floor(fit: Candidate, y) -> int:
-    """How many errors of the tail stand above 1.5 times the fitted floor."""
-    return int(np.sum(np.exp(y[fit.start :]) > 1.5 * fit.floor))
-
-
-def candidates(m, y, models=MODELS, decays=(0.0, 1.0)) -> list[Candidate]:
-    """Every model on every tail that leaves it a degree of freedom (power: two)."""
-    found = []
-    for start in starts(len(m)):
-        for model in models:
-            if model == "power_floor" and not _bends_up(m[start:], y[start:]):
-                continue
-            for decay in decays if model != "power_floor" else (0.0,):
-                if decay and start > 2:
-                    continue
-                fit = fit_model(model, m, y, start, decay)
-                if fit is None or fit.freedom < (2 if model == "power" else 1):
-                    continue
-                # A rate above a floor rests on the errors above it; four are the least.
-                if model == "power_floor" and above_floor(fit, y) < 4:
-                    continue
-                found.append(fit)
-    return found
-
-
-def aitken(x, y, noise: float) -> float:
-    r"""Limit of the last three pairwise orders p, if they converge geometrically; else NaN.
-
-    With d_1, d_2 their differences and r = d_2 / d_1, Aitken's limit is p_n + d_2 r / (1 - r). On
-    sizes in geometric progression it is exact for any correction a M^-beta. It is taken where both
-    differences stand eight times above the noise of an order and 0 < r < 0.85.
+    `candidate(index)` gives the most likely coefficients of one of them.
     """
-    h = np.diff(x)
-    if len(y) < 5 or np.ptp(h[-3:]) > 0.05 * h[-1]:
-        return np.nan
-    p = -np.diff(y) / h
-    d = np.diff(p[-3:])
-    if np.min(np.abs(d)) < 8 * noise / h[-1] or not 0 < d[1] / d[0] < 0.85:
-        return np.nan
-    ratio = d[1] / d[0]
-    return float(p[-1] + d[1] * ratio / (1 - ratio))
+
+    name: str
+    evidence: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    candidate: Callable[[tuple], Candidate]
 
 
-def envelope(m, y, models=MODELS) -> Envelope | None:
+def _noise_shapes(m):
+    """Whitening matrices with log determinants: white, autocorrelated, and dying like 1/M.
+
+    The last one is that of M that maps to whole numbers of pieces.
+    """
+    white = np.eye(len(m))
+    scale = 1 / np.sqrt(1 - _CORRELATION**2)
+    chain = scale * (white - _CORRELATION * np.eye(len(m), k=-1))
+    chain[0, 0] = 1.0
+    decay = m / m[-1]
+    yield white, 0.0
+    yield chain, (len(m) - 1) * np.log(scale)
+    yield np.diag(decay), float(np.sum(np.log(decay)))
+
+
+def _posteriors(columns, m, ys, fixed, noises):
+    """Bayesian linear regression for every noise and every scale of the corrections.
+
+    `ys` (columns of data) share the features. `fixed` holds the prior precisions of the first
+    columns (0 for c and gamma, whose prior is flat, equally for all hypotheses); the other columns
+    are corrections. Yields log evidences and the mean and deviation of gamma, all of shape (data,
+    noises, scales), and a function that takes an index into them to the coefficients, the
+    influence of each log error on gamma and the noise.
+    """
+    n, total = columns.shape
+    more = total - len(fixed)
+    scales = _CORRECTIONS if more else np.ones(1)
+    prior = np.zeros((len(scales), total))
+    prior[:, : len(fixed)] = fixed
+    prior[:, len(fixed) :] = scales[:, None] ** -2
+    for whiten, log_determinant in _noise_shapes(m):
+        features, data = whiten @ columns, whiten @ ys
+        # Noise as the unit: the precision is F^T F + sigma^2 prior.
+        ridge = noises[:, None, None] ** 2 * prior
+        precision = features.T @ features + ridge[..., None] * np.eye(total)
+        inverse = np.linalg.inv(precision)
+        mean = inverse @ (features.T @ data)
+        # One step of refinement: the precision is ill-conditioned where the ridge is small.
+        rest = data - features @ mean
+        mean = mean + inverse @ (features.T @ rest - ridge[..., None] * mean)
+        rest = data - features @ mean
+        square = np.sum(rest**2, axis=-2) + np.sum(ridge[..., None] * mean**2, axis=-2)
+        evidence = (
+            log_determinant
+            - 0.5 * (n - 2) * np.log(2 * np.pi)
+            - (n - total) * np.log(noises)[:, None]
+            - 0.5 * np.linalg.slogdet(precision)[1]
+            + 0.5 * np.sum(np.log(prior[:, 2:]), axis=-1)
+        )[..., None] - 0.5 * square / noises[:, None, None] ** 2
+        deviation = noises[:, None] * np.sqrt(np.maximum(inverse[..., 1, 1], 0.0))
+
+        def most_likely(k, i, j, mean=mean, inverse=inverse, features=features, whiten=whiten):
+            return mean[i, j, :, k], inverse[i, j, 1] @ features.T @ whiten, noises[i]
+
+        means = np.moveaxis(mean[..., 1, :], -1, 0)
+        yield (
+            np.moveaxis(evidence, -1, 0),
+            means,
+            np.broadcast_to(deviation, means.shape),
+            most_likely,
+        )
+
+
+def _line_and_corrections(m, y, start, noises, logarithm: bool):
+    """The hypotheses "smooth" or "power_log" on the sizes from number `start` on."""
+    x, u = np.log(m), m[0] / m
+    fixed, first, powers = np.zeros(2), [np.ones_like(x), -x], np.zeros(1)
+    if logarithm:
+        first = [*first, np.log(x), 1 / x]
+        fixed = np.array([0.0, 0.0, _LOG_DEVIATION**-2, _ARGUMENT**-2])
+        powers = np.array(_LOG_POWERS)
+    columns = np.stack([*first, *[u**k for k in range(1, _TERMS + 1)]], axis=1)
+    known = np.log(x)[:, None] * powers if logarithm else np.zeros((len(x), 1))
+
+    def candidate(k, mean, influence, noise):
+        corrections = mean[len(fixed) :] * m[0] ** np.arange(1, _TERMS + 1)
+        bend = np.ptp(columns[:, len(fixed) :] @ mean[len(fixed) :])
+        rest = () if bend <= max(2 * noise, 1e-3) else tuple(corrections)
+        model = "power_correction" if rest else "power"
+        if logarithm:
+            model, rest = "power_log", (mean[2] + powers[k], mean[3], *corrections)
+        c, gamma = mean[:2]
+        residuals = y - known[:, k] - columns @ mean
+        weights = np.ones_like(y)
+        numbers = (c, gamma, *rest)
+        return Candidate(model, start, 0.0, weights, gamma, np.nan, numbers, residuals, influence)
+
+    name = "power_log" if logarithm else "smooth"
+    prior = np.log(_PRIOR[name] / (len(powers) * len(_CORRECTIONS))) + start * np.log(_DROP)
+    for evidence, mean, deviation, most_likely in _posteriors(
+        columns, m, y[:, None] - known, fixed, noises
+    ):
+        yield Posterior(
+            name,
+            evidence + prior,
+            mean,
+            deviation,
+            lambda at, most_likely=most_likely: candidate(at[0], *most_likely(*at)),
+        )
+
+
+def _above_a_floor(m, y, start, noises):
+    """The hypothesis "power_floor", linearized at its best fit."""
+    fit = fit_model("power_floor", m, y)
+    # A rate above a floor rests on the errors above it; four are the least.
+    if fit is None or fit.freedom < 1 or above_floor(fit, y) < 4:
+        return
+    _, gamma, turn = fit.coefficients
+    x = np.log(m) - turn
+    fall = 1 / (1 + np.exp(gamma * x))
+    columns = np.stack([np.ones_like(x), -x * fall, gamma * fall], axis=1)
+    data = fit.residuals + gamma * columns[:, 1]
+    # Where the floor is met is known within a factor e^2.
+    fixed = np.array([0.0, 0.0, 2.0**-2])
+    prior = np.log(_PRIOR["power_floor"]) + start * np.log(_DROP)
+    fit = fit._replace(start=start)
+    for evidence, mean, deviation, _ in _posteriors(columns, m, data[:, None], fixed, noises):
+        yield Posterior("power_floor", evidence + prior, mean, deviation, lambda at: fit)
+
+
+def _hypotheses(m, y, classes, noises):
+    """Every class on every tail, with its prior."""
+    last = max(min(len(m) // 2, len(m) - 4), 0)
+    for start in sorted({int(s) for s in np.linspace(0, last, min(last + 1, _TAILS)).round()}):
+        tail, errors = m[start:], y[start:]
+        if "smooth" in classes:
+            yield from _line_and_corrections(tail, errors, start, noises, False)
+        if "power_log" in classes and tail[0] > 2:
+            yield from _line_and_corrections(tail, errors, start, noises, True)
+        if "power_floor" in classes and bends_up(tail, errors):
+            yield from _above_a_floor(tail, errors, start, noises)
+
+
+def _quantile(weights, means, deviations, level: float) -> float:
+    """Quantile of a mixture of normal distributions, by bisection."""
+    deviations = np.maximum(deviations, 1e-9)
+    low, high = np.min(means - 9 * deviations), np.max(means + 9 * deviations)
+    for _ in range(40):
+        middle = (low + high) / 2
+        if weights @ ndtr((middle - means) / deviations) < level:
+            low = middle
+        else:
+            high = middle
+    return float((low + high) / 2)
+
+
+def envelope(m, y, classes=CLASSES, least_noise: float = 0.0) -> Envelope | None:
     """The envelope of the log errors `y`, or None where no model can be fitted."""
-    pool = candidates(m, y, models)
+    noises = _NOISES[_NOISES > least_noise]
+    if least_noise > 0:
+        noises = np.concatenate([[least_noise], noises])
+    pool = list(_hypotheses(m, y, classes, noises))
     if not pool:
         return None
-    cost = np.array(
-        [c.aicc + c.start * 2 * (1 + np.log(_DROP)) + _COST.get(c.model, 0.0) for c in pool]
-    )
-    best = pool[int(np.argmin(cost))]
-    inflation = 1.0 if best.decay else _AUTOCORRELATION
-    half = inflation * stdtrit(best.freedom, 0.975) * best.deviation + _LEAST
-    half += _ARGUMENT * (best.model == "log_correction")
-    x = np.log(m)
-    if best.model != "power_floor":
-        orders = -np.diff(y[best.start :]) / np.diff(x[best.start :])
-        half += _DRIFT * float(np.ptp(orders))
-    near = [c.gamma for c, k in zip(pool, cost, strict=True) if k <= cost.min() + _NEAR]
-    # Aitken adds nothing to a model that leaves no residual at all, and towards a floor the orders
-    # converge to zero.
-    if best.spread > 1e-6 and best.model != "power_floor":
-        noise = min(max(c.spread, 1e-6) * np.sqrt(1 + 4 / c.freedom) for c in pool)
-        limit = aitken(x, y, noise)
-        if np.isfinite(limit):
-            near.append(limit + np.sign(limit - best.gamma) * _LEAST)
-    return Envelope(best, best.gamma, min(best.gamma - half, *near), max(best.gamma + half, *near))
+    evidence = np.concatenate([p.evidence.ravel() for p in pool])
+    means = np.concatenate([p.mean.ravel() for p in pool])
+    deviations = np.concatenate([p.deviation.ravel() for p in pool])
+    names = np.repeat([p.name for p in pool], [p.evidence.size for p in pool])
+    weights = np.exp(evidence - evidence.max())
+    weights = weights / weights.sum()
+    share = {name: float(weights[names == name].sum()) for name in classes}
+    winner = max(share, key=lambda name: share[name])
+    # The best hypothesis of the winning class, and the median of gamma in that class.
+    of_winner = np.where(names == winner, weights, 0.0)
+    first = max((p for p in pool if p.name == winner), key=lambda p: p.evidence.max())
+    best = first.candidate(np.unravel_index(np.argmax(first.evidence), first.evidence.shape))
+    kept = of_winner > 1e-9 * of_winner.max()
+    of_winner = of_winner[kept] / of_winner[kept].sum()
+    gamma = _quantile(of_winner, means[kept], deviations[kept], 0.5)
+    likely = np.isin(names, [name for name in classes if share[name] >= _NEGLIGIBLE])
+    kept = likely & (weights > 1e-9 * weights.max())
+    rest = weights[kept] / weights[kept].sum(), means[kept], deviations[kept]
+    half = _LEAST + _NEXT * (winner == "power_log")
+    lower, upper = _quantile(*rest, 0.025) - half, _quantile(*rest, 0.975) + half
+    return Envelope(best, gamma, min(lower, gamma - half), max(upper, gamma + half))

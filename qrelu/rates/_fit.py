@@ -1,20 +1,24 @@
 """`fit_rate`: from sizes and errors to a rate, an interval and a verdict."""
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from ._envelope import ALGEBRAIC, MODELS, SHORT, Envelope, above_floor, envelope
-from ._models import Candidate, fit_model
+from ._envelope import CLASSES, Envelope, envelope
+from ._models import Candidate, above_floor, fit_model
 from ._record import RateFit
-from ._replicates import over_replicates
+from ._replicates import MODELS, over_replicates
 from ._usable import check_errors, check_sizes, noise_level, per_size, saturation, show, usable
 
 # A line has two parameters; two more sizes are the least that can contradict it.
 _LEAST_SIZES = 4
 # Replicates that agree to six digits repeat one deterministic sequence.
 _SAME = 1e-6
-_WIDTH, _FLOOR_WIDTH = 0.5, 0.25
+# An interval wider than half of gamma leaves open what the rate is, but for small gamma (0.1 is
+# sharp enough to tell it from zero) and for large (1/2 does not tell 2 from 2.5). Above a floor
+# that is 1/4: a floor that wanders leaves a wide interval.
+_LEAST_WIDTH, _WIDTH, _FLOOR_WIDTH = 0.1, 0.5, 0.25
 
 
 def fit_rate(
@@ -24,6 +28,7 @@ def fit_rate(
     floor: Any = None,
     floor_of: str = "the known floor",
     uncertainties: Any = None,
+    scatter: float = 0.0,
     magnitude: float | None = None,
     dtype: Any = None,
     counts: str = "connectivity",
@@ -36,11 +41,11 @@ def fit_rate(
     Models of log e are fitted by least squares, the linear parameters inside the nonlinear ones:
     "power" C M^-gamma, "power_log" C M^-gamma (log M)^b, "power_floor" C M^-gamma + F,
     "power_correction" C M^-gamma (1 + a/M), and "exponential" C exp(-c M) or C exp(-c M^{1/2}).
-    They are compared by AICc on every tail of the sizes.
 
-    One sequence gets an **envelope**: the hull of gamma over the admissible models and tails and
-    Aitken's limit of the pairwise orders, widened by the residuals. It is no confidence interval.
-    Replicates get Student's **t** over the gammas of the replicates, 95 %, the model chosen inside.
+    One sequence gets an **envelope**: the models (with corrections up to M^-4) are weighed by their
+    evidence on every tail of the sizes, and the central 95 % of what they say about gamma are the
+    envelope. It is no confidence interval. Replicates get Student's **t** over the gammas of the
+    replicates, 95 %, the model chosen inside by AICc.
 
     **When there is no rate.** `gamma` is NaN and `verdict` says why when
 
@@ -52,8 +57,10 @@ def fit_rate(
       (or three standard errors of the replicates). Then the rate of the falling part is established
       on the points above the floor, and `model` is "power_floor". A quantizer at fixed bits does
       not pass: its error wanders or rises at the floor;
-    - an exponential describes the errors better than every algebraic model;
-    - the interval reaches zero, or is wider than 1/2 (1/4 for a rate above a floor).
+    - an exponential describes the errors better than every algebraic model, and the pairwise orders
+      grow to the end as it says;
+    - the interval reaches zero, or is wider than half of gamma (but 0.1 is always enough, and more
+      than 1/2 never; 1/4 for a rate above a floor).
 
     **Arguments:**
 
@@ -65,6 +72,9 @@ def fit_rate(
     - `floor_of`: what that floor is, for the verdict: "the floor of the quantizer".
     - `uncertainties`: absolute measurement uncertainty of the errors, a number or one per size.
       Errors below four times that are left out, and what remains widens the interval.
+    - `scatter`: relative width of the band in which the errors lie by how they were made, for
+      example 0.1 where bits were chosen so that the error stays within a factor 1.1. No structure
+      finer than that is read into one sequence. Replicates show their scatter themselves.
     - `magnitude`: scale of the function, for the floor of the arithmetic (default: largest error).
     - `dtype`: the arithmetic that computed the errors (default: the dtype of `errors`).
     - `counts`, `norm`, `proven`, `source`: for `cite()`: what M counts, the norm, the rate that
@@ -88,6 +98,7 @@ def fit_rate(
         given = np.asarray(errors).dtype
         dtype = given if np.issubdtype(given, np.floating) else np.float64
     uncertainties = per_size(uncertainties, "uncertainties", m)
+    band = float(per_size(scatter, "scatter", m)[0])
     counted = usable(
         m,
         e,
@@ -106,7 +117,7 @@ def fit_rate(
     if len(y) > 1 and keep and np.max(np.std(y, axis=0)) < _SAME:
         y = y.mean(0, keepdims=True)
     relative = None if uncertainties is None else uncertainties[:keep] / np.exp(y.mean(0))
-    gamma, interval, kind, model, level, tail, sentence, coefficients = _judge(m, y, relative)
+    gamma, interval, kind, model, level, tail, sentence, coefficients = _judge(m, y, relative, band)
     return RateFit(
         gamma=float(gamma),
         interval=(float(interval[0]), float(interval[1])),
@@ -115,7 +126,10 @@ def fit_rate(
         floor=float(level if np.isfinite(level) else counted.floor),
         orders=orders,
         tail=tail,
-        verdict="; ".join([sentence, *counted.remarks]),
+        # Where the error is zero, that says more than how few sizes are left.
+        verdict="; ".join(
+            [sentence] * (keep >= _LEAST_SIZES or not counted.zero) + [*counted.remarks]
+        ),
         coefficients=tuple(float(c) for c in coefficients),
         counts=counts,
         norm=norm,
@@ -124,7 +138,7 @@ def fit_rate(
     )
 
 
-def _judge(m, y, relative):
+def _judge(m, y, relative, band):
     """Everything about the usable sizes; the order of the checks is the order of the docstring."""
     kind = "t over replicates" if len(y) > 1 else "envelope"
     nan = float("nan")
@@ -137,11 +151,10 @@ def _judge(m, y, relative):
         sizes = "size" if n == 1 else "sizes"
         return none(f"only {n} usable {sizes}; at least {_LEAST_SIZES} are needed")
     mean = y.mean(0)
-    noise = _noise(m, y)
+    noise = max(_noise(m, y), band / 2 if len(y) == 1 else 0.0)
     if np.ptp(mean) <= 1e-12:
         return none("the error does not change with M", float(np.exp(mean[-1])))
     end = saturation(m, mean, noise)
-    models = MODELS
     flat = None
     if end is not None and end[1] == "rise":
         return none(f"the error rises beyond M = {show(m[end[0]])}", float(np.exp(mean[end[0]])))
@@ -151,35 +164,28 @@ def _judge(m, y, relative):
         fit = fit_model("power_floor", m, mean)
         if fit is None or not _clean(fit, mean, noise if len(y) > 1 else 0.0):
             return none(flat, level)
-        models = ("power_floor",)
-    else:
-        exponential = fit_model("exponential", m, mean)
-        rivals = [fit_model(model, m, mean) for model in ALGEBRAIC]
-        least = min((rival.aicc for rival in rivals if rival is not None), default=np.inf)
-        if exponential is not None and exponential.aicc < least - 4:
-            return none(
-                "the error falls exponentially; no algebraic rate",
-                model="exponential",
-                coefficients=exponential.coefficients,
-            )
-    found = (
-        over_replicates(m, y, models if flat else SHORT)
-        if len(y) > 1
-        else envelope(m, mean, models)
+    elif _falls_exponentially(m, mean):
+        return none(
+            "the error falls exponentially; no algebraic rate",
+            model="exponential",
+            coefficients=fit_model("exponential", m, mean).coefficients,
+        )
+    # A band of relative width w has a standard deviation of at most w / 2.
+    alone = functools.partial(
+        envelope, m, mean, ("power_floor",) if flat else CLASSES, least_noise=band / 2
     )
+    found = over_replicates(m, y, ("power_floor",) if flat else MODELS) if len(y) > 1 else alone()
     if found is None:
         return none(flat or "no model can be fitted")
     if len(y) > 1 and found.misfit:
         # The replicates agree better with each other than any model with them: what limits the
         # rate is the form of the sequence, and the envelope of the mean speaks about that.
         kind = "envelope"
-        alone = envelope(m, mean, models)
-        if alone is not None:
-            found = alone
+        found = alone() or found
     found = _widen(found, relative)
     best, lower, upper = found.best, found.lower, found.upper
-    # A floor that wanders leaves a wide interval; one that is really there a narrow one.
-    if lower <= 0 or upper - lower > (_FLOOR_WIDTH if best.model == "power_floor" else _WIDTH):
+    widest = _FLOOR_WIDTH if best.model == "power_floor" else _WIDTH
+    if lower <= 0 or upper - lower > min(widest, max(_LEAST_WIDTH, found.gamma / 2)):
         # Nothing is claimed, so a weaker sign of flattening is enough to name it as the reason.
         end = saturation(m, mean, noise, share=0.6, slow=np.inf)
         if flat is None and (end is not None or best.model == "power_floor"):
@@ -188,8 +194,7 @@ def _judge(m, y, relative):
         noisy = "the error does not fall by more than its noise"
         wide = f"no rate is established: the errors allow any from {lower:.2f} to {upper:.2f}"
         return none(flat or (noisy if lower <= 0 else wide))
-    merged = {"two_corrections": "power_correction", "log_correction": "power_log"}
-    model = merged.get(best.model, best.model)
+    model = "power_correction" if best.model == "two_corrections" else best.model
     sentence = f"the error falls like M^-{found.gamma:.3f}"
     if model == "power_log":
         sentence += f" (log M)^{best.coefficients[2]:.2f}"
@@ -208,6 +213,27 @@ def _noise(m, y) -> float:
     if len(y) > 1:
         return float(np.sqrt(np.mean(np.var(y, axis=0, ddof=1)) / len(y)))
     return noise_level(np.log(m), y[0]) if len(m) >= 12 else 0.0
+
+
+def _falls_exponentially(m, mean) -> bool:
+    """Whether C exp(-c M^theta) is better than every power, and goes on to the end.
+
+    A sequence that has not met its rate yet may fall like that for a while; then the pairwise
+    orders stop growing. The last three have to grow, together, at least by half of what the
+    exponential says.
+    """
+    fit = fit_model("exponential", m, mean)
+    rivals = [fit_model(name, m, mean) for name in MODELS if name != "two_corrections"]
+    least = min((rival.aicc for rival in rivals if rival is not None), default=np.inf)
+    if fit is None or fit.aicc >= least - 4:
+        return False
+    steps = np.diff(np.log(m))
+    orders = -np.diff(mean)[-3:] / steps[-3:]
+    said = np.diff(m ** fit.coefficients[2])[-3:] / steps[-3:]
+    if orders.min() <= 0:
+        return False
+    growth = np.diff(np.log(orders)), np.diff(np.log(said))
+    return bool(np.sum(growth[0]) > np.sum(growth[1]) / 2 and growth[0][-1] > growth[1][-1] / 4)
 
 
 def _clean(fit: Candidate, mean, noise: float) -> bool:

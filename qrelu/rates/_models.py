@@ -15,7 +15,6 @@ PARAMETERS = {
     "power_floor": 3,
     "power_correction": 3,
     "two_corrections": 4,
-    "log_correction": 4,
     "exponential": 2,
 }
 
@@ -198,19 +197,7 @@ def _two_corrections(m, y, w):
     return c[1], np.nan, (c[0], c[1], c[2] * m[0], c[3] * m[0] ** 2), residuals, pseudo[1]
 
 
-# A logarithm with a correction, c - gamma x + b log x + a u: linear. Interpolating x^1.5 in L^2 at
-# uniform knots has error N^-2 (log N)^{1/2} with M = 3 N + 1; without the correction it is read as
-# a plain power 1.94.
-def _log_correction(m, y, w):
-    if m[0] < 2:
-        return None
-    x, u = np.log(m), m[0] / m
-    c, residuals, rows = _linear(np.stack([np.ones_like(x), -x, np.log(x), u], 1), y, w)
-    return c[1], np.nan, (c[0], c[1], c[2], c[3] * m[0]), residuals, rows[1]
-
-
 _FITS = {
-    "log_correction": _log_correction,
     "two_corrections": _two_corrections,
     "power": _power,
     "power_log": _power_log,
@@ -230,6 +217,24 @@ def fit_model(model: str, m, y, start: int = 0, decay: float = 0.0):
     return None if fit is None else Candidate(model, start, decay, w, *fit)
 
 
+def starts(n: int) -> list[int]:
+    """Where tails begin: everywhere for few sizes, at seven places for many."""
+    return sorted({int(s) for s in np.linspace(0, n - 4, min(n - 3, 7)).round()})
+
+
+def bends_up(m, y) -> bool:
+    """Whether the log errors bend upwards at the end, as towards a floor."""
+    x = np.log(m)
+    third = max(len(m) // 3, 1)
+    chord = y[0] + (y[-1] - y[0]) * (x[third : 2 * third + 1] - x[0]) / (x[-1] - x[0])
+    return bool(np.mean(y[third : 2 * third + 1] - chord) < 0)
+
+
+def above_floor(fit: Candidate, y) -> int:
+    """How many log errors `y` stand above 1.5 times the fitted floor."""
+    return int(np.sum(np.exp(y) > 1.5 * fit.floor))
+
+
 def curve(model: str, coefficients, m):
     """The error of a fitted model at the sizes `m`; NaN where nothing was fitted."""
     if not coefficients:
@@ -242,10 +247,9 @@ def curve(model: str, coefficients, m):
         return np.exp(c + np.logaddexp(0.0, -b * (x - rest[0])))
     log_error = c - b * x
     if model == "power_log":
-        # The second of two is the correction.
-        log_error = log_error + rest[0] * np.log(x) + sum(rest[1:]) / m
-    elif model == "power_correction" and len(rest) == 1:
-        log_error = log_error + np.log1p(rest[0] / m)
-    elif len(rest) == 2:
-        log_error = log_error + rest[0] / m + rest[1] / m**2
-    return np.exp(log_error)
+        # The power of the logarithm, the term 1 / log M, and corrections.
+        power, argument, *rest = *rest, *[0.0] * (len(rest) == 1)
+        log_error = log_error + power * np.log(x) + argument / x
+    if model == "power_correction" and len(rest) == 1:
+        return np.exp(log_error + np.log1p(rest[0] / m))
+    return np.exp(log_error + sum(a / m**k for k, a in enumerate(rest, start=1)))

@@ -27,7 +27,7 @@ class RateFit:
     - `gamma`: the exponent in error ~ M^-gamma; NaN when no rate is established.
     - `interval`: (lower, upper); both NaN when `gamma` is.
     - `interval_kind`: "t over replicates" (Student's t over independent replicates, 95 %) or
-      "envelope" (hull over tails and models of one sequence; no probability is attached).
+      "envelope" (what the models and tails of one sequence allow; no confidence interval).
     - `model`: "power", "power_log", "power_floor", "power_correction", "exponential", or "none".
     - `floor`: the level at which the errors stop falling: known, fitted or seen; NaN if none.
     - `orders`: the pairwise orders -log(e_{i+1}/e_i) / log(M_{i+1}/M_i), of the mean log error

@@ -15,7 +15,11 @@ falls, the interval is the union over all candidates within `_NEAR` of the best 
 import numpy as np
 from scipy.special import fdtri, stdtrit
 
-from ._envelope import SHORT, Envelope, candidates
+from ._envelope import Envelope
+from ._models import Candidate, above_floor, bends_up, fit_model, starts
+
+# Two corrections count as "power_correction"; they gauge how far one correction can be trusted.
+MODELS = ("power", "power_log", "power_floor", "power_correction", "two_corrections")
 
 # One parameter more wins by 8 with probability P(chi^2_1 > 10) = 0.0016, several tails and models
 # with about 0.02: the loss of coverage under a plain power stays below a hundredth.
@@ -31,7 +35,24 @@ def _correlation(d) -> float:
     return float(np.clip(rho, 0.0, 0.95))
 
 
-def over_replicates(m, y, models=SHORT) -> Envelope | None:
+def _candidates(m, y, models) -> list[Candidate]:
+    """Every model on every tail that leaves it a degree of freedom (power: two)."""
+    found = []
+    for start in starts(len(m)):
+        for model in models:
+            if model == "power_floor" and not bends_up(m[start:], y[start:]):
+                continue
+            fit = fit_model(model, m, y, start)
+            if fit is None or fit.freedom < (2 if model == "power" else 1):
+                continue
+            # A rate above a floor rests on the errors above it; four are the least.
+            if model == "power_floor" and above_floor(fit, y[start:]) < 4:
+                continue
+            found.append(fit)
+    return found
+
+
+def over_replicates(m, y, models=MODELS) -> Envelope | None:
     """Mean gamma and 95 % interval for log errors `y` of shape (replicates, sizes)."""
     replicates, n = y.shape
     mean = y.mean(0)
@@ -53,7 +74,7 @@ def over_replicates(m, y, models=SHORT) -> Envelope | None:
         fit = total * np.log((freedom + misfit) / total)
         return fit + 2 * k + 2 * k * (k + 1) / (total - k - 1)
 
-    pool = sorted(candidates(m, mean, models, decays=(0.0,)), key=criterion)
+    pool = sorted(_candidates(m, mean, models), key=criterion)
     if not pool:
         return None
     least = criterion(pool[0])

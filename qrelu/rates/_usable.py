@@ -7,11 +7,15 @@ from jaxtyping import Float
 
 
 class Usable(NamedTuple):
-    """How many leading sizes count, and the level and sentence about those that do not."""
+    """How many leading sizes count, and the level and sentences about those that do not.
+
+    `zero` says whether some of them are left out because the error is exactly zero.
+    """
 
     count: int
     floor: float
     remarks: tuple[str, ...]
+    zero: bool
 
 
 def show(value: Any) -> str:
@@ -93,7 +97,9 @@ def usable(m, e, *, floor, floor_of: str, uncertainties, magnitude: float | None
     zero = np.flatnonzero(np.any(e == 0, axis=0))
     if len(zero):
         keep = int(zero[0])
-        remarks.append(f"the error is exactly zero from M = {show(m[keep])} on")
+        remarks.append(
+            f"the error is exactly zero from M = {show(m[keep])} on: the function is reproduced"
+        )
     typical = np.exp(np.mean(np.log(np.where(e > 0, e, 1.0)), axis=0))
     # Rounding leaves a few units in the last place of the values of f; 64 of them bound the norms
     # of that rounding in practice.
@@ -118,7 +124,7 @@ def usable(m, e, *, floor, floor_of: str, uncertainties, magnitude: float | None
             keep = int(low[0])
             level = float(bar[keep])
             remarks.append(f"{sentence} from M = {show(m[keep])} on")
-    return Usable(keep, level, tuple(remarks))
+    return Usable(keep, level, tuple(remarks), len(zero) > 0)
 
 
 def per_size(value, name: str, m) -> np.ndarray | None:
