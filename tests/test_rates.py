@@ -38,7 +38,7 @@ def test_bad_input_gets_one_sentence_with_the_cure(sizes, errors, words):
     assert str(caught.value).startswith("`fit_rate(") and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["floor", "uncertainties"])
+@pytest.mark.parametrize("name", ["floor", "uncertainties", "scatter"])
 @pytest.mark.parametrize("value", [-1.0, [1.0, 2.0], "x", np.nan])
 def test_bad_options(name, value):
     with pytest.raises(ValueError, match=rf"`fit_rate\({name}=...\)`"):

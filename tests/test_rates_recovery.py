@@ -74,9 +74,11 @@ def test_recovers_the_exact_rate(problem):
 @pytest.mark.parametrize("problem", PROBLEMS, ids=IDS)
 def test_recovers_the_rate_under_one_percent_noise(problem):
     """In 8 of 10 draws at least: three parameters are ill-conditioned on few sizes."""
-    within = 0.05 if problem.difficulty in ("logarithm", "floor", "late") else 0.02
-    if problem.name in ("correction", "floor, not yet flat", "log^0.5 in connectivity"):
+    within = 0.05 if problem.difficulty in ("floor", "late") else 0.02
+    if problem.name in ("correction", "floor, not yet flat"):
         within = 0.1  # seven or eight sizes
+    if problem.difficulty == "logarithm":
+        within = 0.15  # one sequence with that noise is often read as a smaller power
     rng = np.random.default_rng(0)
     draws = np.exp(0.01 * rng.standard_normal((30, len(problem.sizes))))
     gammas = np.array([fit_rate(problem.sizes, problem.errors * draw).gamma for draw in draws])
@@ -94,7 +96,7 @@ def test_smooth_sequences_in_connectivity(start, count, a):
     assert abs(fit.gamma - 2) <= 0.02
     assert fit.interval[0] <= 2 <= fit.interval[1]
     # Seven sizes from 5 pieces on leave M -> pieces visible in the last orders.
-    assert fit.interval[1] - fit.interval[0] <= (0.04 if count > 7 else 0.08)
+    assert fit.interval[1] - fit.interval[0] <= (0.04 if count > 7 else 0.15)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +165,70 @@ def test_quantizers_at_fixed_bits_never_have_a_rate():
         assert "flat from" in fit.verdict or "rises beyond" in fit.verdict
 
 
+# Measured in L^2 with the library's families: M and errors.
+RUNGE = (
+    [22, 46, 94, 190, 382, 766, 1534],
+    [0.00899918, 0.00211241, 0.000520561, 0.000129711, 3.24491e-05, 8.12046e-06, 2.03092e-06],
+)
+TREE = (
+    [23, 51, 107, 219, 443, 891],
+    [0.076299, 0.0172561, 0.00413257, 0.00102044, 0.000254277, 6.35158e-05],
+)
+LATE = (
+    [23, 51, 107, 219, 427, 861, 1723, 3443],
+    [0.325937, 0.196965, 0.0950818, 0.0271577, 0.00421313, 0.000875563, 0.00021037, 5.20803e-05],
+)
+
+
+@pytest.mark.parametrize("sequence, width", [(RUNGE, 0.04), (TREE, 0.2)], ids=["runge", "sine"])
+def test_orders_that_settle_slowly_are_no_logarithm(sequence, width):
+    fit = fit_rate(*sequence)
+    assert fit.model != "power_log"
+    assert abs(fit.gamma - 2) <= 0.02 and fit.interval[0] <= 2 <= fit.interval[1]
+    assert fit.interval[1] - fit.interval[0] <= width
+
+
+@pytest.mark.parametrize("count", [6, 7, 8])
+def test_a_late_rate_is_no_exponential(count):
+    """tanh(40 x) on a dyadic tree: steep at the middle sizes, then 2."""
+    sizes, errors = LATE
+    fit = fit_rate(sizes[:count], errors[:count])
+    assert fit.model != "exponential"
+    assert math.isnan(fit.gamma) or fit.interval[0] <= 2 <= fit.interval[1]
+
+
+def test_scatter_known_to_the_caller_is_not_read_as_structure():
+    """Errors up to 10 % above an exact power: nearly every envelope holds the rate."""
+    rng = np.random.default_rng(0)
+    sizes = 24 * _powers(0, 6)
+    hits = 0
+    for _ in range(40):
+        errors = sizes**-2.0 * (1 + 0.1 * rng.uniform(size=7))
+        fit = fit_rate(sizes, errors, scatter=0.1)
+        hits += fit.interval[0] <= 2 <= fit.interval[1]
+        assert fit.model in ("power", "power_correction") and math.isnan(fit.floor)
+        assert fit.interval[1] - fit.interval[0] < 0.3
+    assert hits >= 38
+    exact = fit_rate(sizes, sizes**-2.0)
+    wide = fit_rate(sizes, sizes**-2.0, scatter=0.1)
+    assert wide.interval[0] < exact.interval[0] and wide.interval[1] > exact.interval[1]
+
+
+def test_slow_floors_have_no_rate():
+    """Fixed bits: the error falls at the small sizes and then wanders, is flat or falls slowly."""
+    rng = np.random.default_rng(1)
+    measured = [0.12, 0.13, 0.093, 0.12, 0.095, 0.085]
+    assert math.isnan(fit_rate(24 * _powers(0, 5), measured).gamma)
+    claimed = 0
+    for _ in range(100):
+        sizes = 24 * _powers(0, rng.integers(5, 8))
+        floor = rng.uniform(0.1, 1.0) * (sizes / 24) ** -rng.uniform(0.0, 0.2)
+        floor = floor * np.exp(rng.uniform(0.1, 0.3) * rng.standard_normal(len(sizes)))
+        errors = np.hypot((sizes / 24) ** -2.0, floor)
+        claimed += not math.isnan(fit_rate(sizes, errors).gamma)
+    assert claimed <= 2
+
+
 def test_errors_in_float32_stop_at_its_floor():
     sizes = 2 ** np.arange(4, 17)
     errors = (1.0 * sizes**-2.0 + 3e-7).astype(np.float32)
@@ -187,13 +253,13 @@ def test_uncertain_errors_are_left_out_and_widen_the_interval():
     sizes = _powers(2, 11)
     errors = sizes**-1.0
     sharp = fit_rate(sizes, errors)
-    vague = fit_rate(sizes, errors, uncertainties=1e-3)
-    assert "measurement uncertainty from M = 256 on" in vague.verdict
+    vague = fit_rate(sizes, errors, uncertainties=3e-4)
+    assert "measurement uncertainty from M = 1024 on" in vague.verdict
     assert vague.interval[0] < sharp.interval[0] and vague.interval[1] > sharp.interval[1]
     # The worst that the uncertainties can do to a slope lies inside, up to the second order.
-    kept = sizes[:6]
+    kept = sizes[:8]
     for sign in (1, -1):
-        tilted = errors[:6] + sign * 1e-3 * np.sign(kept - np.exp(np.mean(np.log(kept))))
+        tilted = errors[:8] + sign * 3e-4 * np.sign(kept - np.exp(np.mean(np.log(kept))))
         slope = -np.polyfit(np.log(kept), np.log(tilted), 1)[0]
         assert vague.interval[0] - 0.002 <= slope <= vague.interval[1] + 0.002
 

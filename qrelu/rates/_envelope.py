@@ -38,8 +38,8 @@ _LOG_POWERS, _LOG_DEVIATION = (0.5, 1.0, 1.5, 2.0), 0.05
 # factor e. Its next term, 1 / (log M)^2, moves gamma by about a hundredth.
 _ARGUMENT, _NEXT = 1.0, 0.01
 # A logarithm moves gamma by tenths, is rare, and over a factor of 60 in M is imitated by a sequence
-# that is not yet smooth: it has to be 250 times better. Floors are seen directly.
-_PRIOR = {"smooth": 1.0, "power_log": 0.004, "power_floor": 0.05}
+# that is not yet smooth: it has to be 500 times better. Floors are seen directly.
+_PRIOR = {"smooth": 1.0, "power_log": 0.002, "power_floor": 0.05}
 # Classes less likely than this are left out of the envelope.
 _NEGLIGIBLE = 0.05
 # A size left out at the small end divides the evidence by four, and its error could have been

@@ -98,7 +98,8 @@ def fit_rate(
         given = np.asarray(errors).dtype
         dtype = given if np.issubdtype(given, np.floating) else np.float64
     uncertainties = per_size(uncertainties, "uncertainties", m)
-    band = float(per_size(scatter, "scatter", m)[0])
+    scatters = per_size(scatter, "scatter", m)
+    band = 0.0 if scatters is None else float(scatters.max())
     counted = usable(
         m,
         e,
@@ -164,11 +165,11 @@ def _judge(m, y, relative, band):
         fit = fit_model("power_floor", m, mean)
         if fit is None or not _clean(fit, mean, noise if len(y) > 1 else 0.0):
             return none(flat, level)
-    elif _falls_exponentially(m, mean):
+    elif (exponential := _falls_exponentially(m, mean)) is not None:
         return none(
             "the error falls exponentially; no algebraic rate",
             model="exponential",
-            coefficients=fit_model("exponential", m, mean).coefficients,
+            coefficients=exponential.coefficients,
         )
     # A band of relative width w has a standard deviation of at most w / 2.
     alone = functools.partial(
@@ -215,8 +216,8 @@ def _noise(m, y) -> float:
     return noise_level(np.log(m), y[0]) if len(m) >= 12 else 0.0
 
 
-def _falls_exponentially(m, mean) -> bool:
-    """Whether C exp(-c M^theta) is better than every power, and goes on to the end.
+def _falls_exponentially(m, mean) -> Candidate | None:
+    """C exp(-c M^theta), if it is better than every power and goes on to the end.
 
     A sequence that has not met its rate yet may fall like that for a while; then the pairwise
     orders stop growing. The last three have to grow, together, at least by half of what the
@@ -226,14 +227,15 @@ def _falls_exponentially(m, mean) -> bool:
     rivals = [fit_model(name, m, mean) for name in MODELS if name != "two_corrections"]
     least = min((rival.aicc for rival in rivals if rival is not None), default=np.inf)
     if fit is None or fit.aicc >= least - 4:
-        return False
+        return None
     steps = np.diff(np.log(m))
     orders = -np.diff(mean)[-3:] / steps[-3:]
     said = np.diff(m ** fit.coefficients[2])[-3:] / steps[-3:]
     if orders.min() <= 0:
-        return False
-    growth = np.diff(np.log(orders)), np.diff(np.log(said))
-    return bool(np.sum(growth[0]) > np.sum(growth[1]) / 2 and growth[0][-1] > growth[1][-1] / 4)
+        return None
+    measured, expected = np.diff(np.log(orders)), np.diff(np.log(said))
+    goes_on = measured.sum() > expected.sum() / 2 and measured[-1] > expected[-1] / 4
+    return fit if goes_on else None
 
 
 def _clean(fit: Candidate, mean, noise: float) -> bool:

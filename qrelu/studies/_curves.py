@@ -23,15 +23,21 @@ class Curve(NamedTuple):
     verdict: str
 
 
-def curves_of(frame: pl.DataFrame, magnitudes: dict[str, float]) -> list[Curve]:
-    """All curves of a table, in the table's order; `magnitudes` are those of the targets."""
+def curves_of(
+    frame: pl.DataFrame, magnitudes: dict[str, float], scatters: dict[str, float]
+) -> list[Curve]:
+    """All curves of a table, in the table's order.
+
+    `magnitudes` are those of the targets; `scatters` are those of the errors of rounding rules that
+    accept every error within a factor.
+    """
     return [
-        _curve(rows, magnitudes[rows["target"][0]])
+        _curve(rows, magnitudes[rows["target"][0]], scatters.get(rows["rule"][0], 0.0))
         for _, rows in frame.group_by(["target", "family", "rule"], maintain_order=True)
     ]
 
 
-def _curve(rows: pl.DataFrame, magnitude: float) -> Curve:
+def _curve(rows: pl.DataFrame, magnitude: float, scatter: float) -> Curve:
     names = (rows["target"][0], rows["family"][0], rows["rule"][0])
     whole = rows.filter(pl.col("error").is_not_null())
     seeds = rows["seed"].unique().to_list()
@@ -59,6 +65,7 @@ def _curve(rows: pl.DataFrame, magnitude: float) -> Curve:
         connectivity,
         errors[0] if len(errors) == 1 else errors,
         uncertainties=uncertainties[first],
+        scatter=scatter,
         magnitude=magnitude,
         dtype=np.dtype(whole["dtype"][0]),
         norm=rows["norm"][0],

@@ -59,8 +59,12 @@ class StudyResult:
 
     @functools.cached_property
     def _curves(self) -> list[Curve]:
-        targets = self.description["targets"]
-        return curves_of(self.frame, {item["name"]: item["magnitude"] for item in targets})
+        targets, families = self.description["targets"], self.description["families"]
+        magnitudes = {item["name"]: item["magnitude"] for item in targets}
+        # `MatchedBits(factor)` accepts any error up to that factor.
+        rules = {item["rule"]: item["what"].get("rule") or {} for item in families}
+        scatters = {rule: float(what.get("factor", 1.0)) - 1 for rule, what in rules.items()}
+        return curves_of(self.frame, magnitudes, scatters)
 
     def rates(self) -> pl.DataFrame:
         """One row per target, family and rule: the fitted rate and the distance to the limit.
