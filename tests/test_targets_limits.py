@@ -9,6 +9,7 @@ import pytest
 from scipy import optimize
 
 from qrelu import targets
+from qrelu.targets._best_known import BEST_KNOWN
 
 
 class Family(NamedTuple):
@@ -331,18 +332,26 @@ def test_every_limit_has_an_honest_label():
         for norm in (L1, L2, SUP, Norm(3.0)):
             for family in (FREE, UNIFORM, TREE, Family("fourier")):
                 limit = targets.get(name).limit(norm, family, 16)
-                assert limit.label in ("exact", "asymptotic", "none")
+                assert limit.label in ("exact", "best known", "asymptotic", "none")
                 assert math.isnan(limit.value) == (limit.label == "none")
                 assert limit.source and limit.counts == "pieces"
     assert targets.get("exp").rate(Family("fourier"), L2) is None
 
 
-def test_best_known_values_stand_before_the_asymptotic_limit(monkeypatch):
-    from qrelu.targets import _limits
-
-    monkeypatch.setitem(_limits.BEST_KNOWN, ("sine", 2.0, 8), 0.0125)
-    assert targets.get("sine").limit(L2, FREE, 8)[:2] == (0.0125, "best known")
+def test_best_known_values_stand_before_the_asymptotic_limit():
+    assert targets.get("sine").limit(L2, FREE, 8).label == "best known"
+    assert targets.get("sine").limit(L2, FREE, 9).label == "asymptotic"
     assert targets.get("sine").limit(L2, UNIFORM, 8).label == "asymptotic"
+
+
+def test_best_known_values_approach_the_asymptotic_limit():
+    for (name, _, count), best in BEST_KNOWN.items():
+        target = targets.get(name)
+        # The limit itself, from a size without an entry: it scales like 1 / N^2.
+        far = target.limit(L2, FREE, 10 * count + 1)
+        assert far.label == "asymptotic"
+        ratio = best / (far.value * (10 * count + 1) ** 2 / count**2)
+        assert abs(ratio - 1) < 2.5 / count, (name, count, ratio)
 
 
 def test_wrong_families_and_norms_are_named():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -207,7 +208,8 @@ def _limit(ax, curves: Sequence[Curve]) -> list[Line2D]:
     for curve in curves:
         known = np.isfinite(curve.limits) & (curve.limits > 0)
         if known.any():
-            label = curve.rows["limit_label"][0]
+            held = curve.rows.filter(pl.col("limit") > 0)["limit_label"]
+            label = ", then ".join(held.unique(maintain_order=True))
             ax.plot(
                 curve.connectivity[known],
                 curve.limits[known],

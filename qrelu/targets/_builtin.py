@@ -12,8 +12,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ._abstract import AbstractTarget
+from ._best_known import BEST_KNOWN
 from ._duck import exponent_of, kind_of, pieces_of
-from ._limits import BEST_KNOWN, Limit, no_limit, power_integral, spline_limit
+from ._limits import Limit, no_limit, power_integral, spline_limit
 from ._rates import UNIFORM, KnownRate, Regularity, spline_rate
 
 

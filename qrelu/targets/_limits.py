@@ -13,9 +13,6 @@ from ._rates import UNIFORM
 # error (t^2 - t)/2 + c has least norm with c = 1/16 (p = inf), 1/12 (p = 2), 3/32 (p = 1).
 CONSTANTS = {math.inf: 1 / 16, 2.0: 1 / math.sqrt(720), 1.0: 1 / 32}
 
-# Smallest errors found by multistart optimization: (target, p, pieces) -> error, free knots.
-BEST_KNOWN: dict[tuple[str, float, int], float] = {}
-
 
 class Limit(NamedTuple):
     """The number that an error is held against.
