@@ -28,7 +28,7 @@ def fit_rate(
     floor: Any = None,
     floor_of: str = "the known floor",
     uncertainties: Any = None,
-    scatter: float = 0.0,
+    scatter: Any = None,
     magnitude: float | None = None,
     dtype: Any = None,
     counts: str = "connectivity",
