@@ -47,19 +47,9 @@ class Candidate(NamedTuple):
         return len(self.residuals) - self.parameters
 
     @property
-    def spread(self) -> float:
-        """Standard deviation of the residuals, corrected for the fitted parameters."""
-        return float(np.sqrt(self.square / max(self.freedom, 1)))
-
-    @property
     def square(self) -> float:
         """Weighted sum of squared residuals."""
         return float(np.sum((self.weights * self.residuals) ** 2))
-
-    @property
-    def deviation(self) -> float:
-        """Standard deviation of gamma for independent noise of the fitted level."""
-        return self.spread * float(np.linalg.norm(self.influence / self.weights))
 
     @property
     def aicc(self) -> float:
