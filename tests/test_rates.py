@@ -125,3 +125,19 @@ def test_slope_under_jit_vmap_and_grad():
         up, down = errors[0].at[i].add(step), errors[0].at[i].add(-step)
         numeric = (slope(sizes, up) - slope(sizes, down)) / (2 * step)
         np.testing.assert_allclose(gradient[i], numeric, rtol=1e-5, atol=1e-9)
+
+
+def test_aitken_finds_the_limit_of_the_orders_without_a_model():
+    sizes = 2.0 ** np.arange(8)
+    assert abs(fit_rate(sizes, 1 / (4 * sizes * (sizes + 1))).aitken - 2) < 1e-3
+    sizes = 3.0 ** np.arange(1, 8)
+    assert abs(fit_rate(sizes, sizes**-1.5 * (1 + 2 * sizes**-0.7)).aitken - 1.5) < 1e-3
+    assert fit_rate(sizes, sizes**-1.5).aitken == pytest.approx(1.5, abs=1e-12)
+    # Neither geometric sizes nor orders that converge: no limit.
+    every = np.arange(1.0, 7.0)
+    assert np.isnan(fit_rate(every, every**-2.0).aitken)
+    wandering = sizes**-1.5 * np.array([1, 1.1, 1, 1.2, 1, 1.3, 1])
+    assert np.isnan(fit_rate(sizes, wandering).aitken)
+    # Orders that meet the floor of the arithmetic do not count.
+    far = 2.0 ** np.arange(30)
+    assert fit_rate(far, far**-2.0 + 1e-17).aitken == pytest.approx(2, abs=1e-2)

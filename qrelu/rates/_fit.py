@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ._aitken import aitken
 from ._envelope import CLASSES, Envelope, envelope
 from ._models import Candidate, above_floor, fit_model
 from ._record import RateFit
@@ -44,8 +45,10 @@ def fit_rate(
 
     One sequence gets an **envelope**: the models (with corrections up to M^-4) are weighed by their
     evidence on every tail of the sizes, and the central 95 % of what they say about gamma are the
-    envelope. It is no confidence interval. Replicates get Student's **t** over the gammas of the
-    replicates, 95 %, the model chosen inside by AICc.
+    envelope. It is no confidence interval. (The evidence stands in for AICc, whose small-sample
+    penalty forbids four parameters on seven sizes even where they leave no residual at all.)
+    Replicates get Student's **t** over the gammas of the replicates, 95 %, the model chosen inside
+    by AICc. Beside both stand the pairwise orders and their Aitken limit.
 
     **When there is no rate.** `gamma` is NaN and `verdict` says why when
 
@@ -126,6 +129,7 @@ def fit_rate(
         model=model,
         floor=float(level if np.isfinite(level) else counted.floor),
         orders=orders,
+        aitken=aitken(m, orders[: max(keep - 1, 0)]),
         tail=tail,
         # Where the error is zero, that says more than how few sizes are left.
         verdict="; ".join(

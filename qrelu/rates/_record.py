@@ -32,6 +32,8 @@ class RateFit:
     - `floor`: the level at which the errors stop falling: known, fitted or seen; NaN if none.
     - `orders`: the pairwise orders -log(e_{i+1}/e_i) / log(M_{i+1}/M_i), of the mean log error
       over the replicates; NaN where an error is zero.
+    - `aitken`: Aitken's limit of the last three usable orders, a check that uses no model; NaN
+      where they do not converge or the sizes are no geometric progression.
     - `tail`: the sizes that the fit rests on.
     - `verdict`: what was found, in a sentence.
     """
@@ -42,6 +44,7 @@ class RateFit:
     model: str
     floor: float
     orders: Float[np.ndarray, " orders"]
+    aitken: float
     tail: Float[np.ndarray, " tail"]
     verdict: str
     coefficients: tuple[float, ...] = ()
