@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.metadata
 import inspect
 import pathlib
 import re
@@ -141,6 +142,10 @@ def test_one_public_path_per_name():
 def test_the_root_offers_what_it_declares():
     for name in qrelu.__all__:
         assert getattr(qrelu, name) is not None
+
+
+def test_the_version_is_the_installed_one():
+    assert qrelu.__version__ == importlib.metadata.version("qrelu")
 
 
 def _assert_not_loaded(module: str, heavy: str):
