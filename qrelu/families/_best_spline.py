@@ -5,6 +5,7 @@ import numpy as np
 from ._coarse import coarsened
 from ._equidistribution import equidistributed
 from ._fitted import Fitted
+from ._jumps import with_jumps
 from ._knot_moves import move_many_knots, move_single_knots
 from ._least_absolute import least_absolute
 from ._least_squares import least_squares
@@ -20,6 +21,12 @@ _SMALL = 64
 
 def best_spline(quadrature: Quadrature, pieces: int, p: float) -> Spline:
     """A spline with at most `pieces` pieces that is near-best in L^p, p = 1, 2 or infinity."""
+    unit = quadrature.unit
+    knots, values = with_jumps(_continuous, quadrature.in_units(), pieces, p)
+    return Spline(knots, unit * values)
+
+
+def _continuous(quadrature: Quadrature, pieces: int, p: float) -> Spline:
     if quadrature.sampled and quadrature.mesh.size < pieces:
         knots = np.concatenate([[quadrature.lower], quadrature.mesh, [quadrature.upper]])
         return Spline(knots, quadrature.function(knots))

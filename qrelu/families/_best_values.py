@@ -11,6 +11,12 @@ from ._spline import Spline
 
 def best_values(quadrature: Quadrature, knots: np.ndarray, p: float) -> Spline:
     """The spline on `knots` (N + 1,) that is best, or near-best, in L^p."""
+    unit = quadrature.unit
+    spline = _best_values(quadrature.in_units(), knots, p)
+    return Spline(spline.knots, unit * spline.values)
+
+
+def _best_values(quadrature: Quadrature, knots: np.ndarray, p: float) -> Spline:
     if p == np.inf:
         return minimax_values(quadrature, knots)
     fit = least_squares if p == 2 else least_absolute

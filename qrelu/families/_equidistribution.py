@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._quadrature import Quadrature, graded_mesh
+from ._spline import parted
 
 
 def density_power(p: float) -> float:
@@ -22,9 +23,12 @@ def equidistributed(quadrature: Quadrature, count: int, p: float) -> np.ndarray:
     width = end - begin
     middle = begin + width / 2
     values = quadrature.function(np.stack([begin, middle, end]))
-    curvature = 4 * np.abs(values[0] - 2 * values[1] + values[2]) / width**2
+    second = np.abs(values[0] - 2 * values[1] + values[2])
+    # A straight line has rounding as its second difference, large over the square of a small cell.
+    second = np.where(second > 4 * np.finfo(float).eps * quadrature.scale, second, 0.0)
+    curvature = 4 * second / width**2
     density = curvature ** density_power(p)
-    return spread(np.append(begin, end[-1]), density * width, count)
+    return parted(spread(np.append(begin, end[-1]), density * width, count))
 
 
 def spread(points: np.ndarray, amounts: np.ndarray, count: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from scipy.linalg import LinAlgError, solve_banded
 
 from ._fitted import Fitted
 from ._quadrature import Quadrature
+from ._spline import apart, parted
 
 Fit = Callable[[Quadrature, np.ndarray], Fitted]
 
@@ -32,6 +33,10 @@ def newton(
     `fit` gives the best values for knots (`least_squares`, `least_absolute`). Stops where the
     error falls by less than a share `accuracy` in a step.
     """
+    crowded = np.flatnonzero(~np.all(apart(knots), axis=1))
+    if crowded.size:
+        knots = knots.copy()
+        knots[crowded] = [parted(row) for row in knots[crowded]]
     best = fit(quadrature, knots)
     if steps is None:
         steps = _ABSOLUTE_STEPS if best.signed else _SQUARE_STEPS
@@ -49,7 +54,9 @@ def newton(
         move = direction(here, _lines(fit, quadrature, here))
         shrink = np.max(-np.diff(move, axis=1) / np.diff(here.knots, axis=1), axis=1)
         length = share[rows] * np.minimum(1.0, _GAP / np.maximum(shrink, _GAP))
-        trial = fit(quadrature, here.knots + length[:, None] * move)
+        moved = here.knots + length[:, None] * move
+        distinct = np.all(apart(moved), axis=1)
+        trial = fit(quadrature, np.where(distinct[:, None], moved, here.knots))
         better = trial.error < here.error
         gain = 1 - trial.error / here.error
         best.store(rows[better], trial.rows(better))

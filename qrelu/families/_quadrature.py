@@ -9,7 +9,7 @@ from ..targets import AbstractTarget, Data
 
 # Cells of the background mesh: fine enough that an oscillating target is not missed by a spline
 # of four pieces; a piece inside one cell costs one cell only.
-_CELLS = 128
+CELLS = 128
 # Cells halve towards a singular point 45 times: 2^-45 of a cell is the resolution of float64.
 _LEVELS = 45
 # Six Gauss points are exact to degree 11 in each cell, and 1e-10 for sqrt on [h, 2 h].
@@ -41,6 +41,19 @@ class Quadrature(NamedTuple):
     scale: float
     nodes: np.ndarray
     weights: np.ndarray
+
+    @property
+    def unit(self) -> float:
+        """The power of two just below the largest value of the target, 1 for zero."""
+        return 2.0 ** (np.frexp(self.scale)[1] - 1) if self.scale > 0 else 1.0
+
+    def in_units(self) -> "Quadrature":
+        """The target divided by `unit`, so that no square of a value leaves the range of float64.
+
+        A power of two changes no digit.
+        """
+        function, unit = self.function, self.unit
+        return self._replace(function=lambda x: function(x) / unit, scale=self.scale / unit)
 
     def floor(self, p: int) -> float:
         """The p-th power of an L^p error of four units in the last place of the target."""
@@ -93,12 +106,13 @@ def quadrature(target: AbstractTarget) -> Quadrature:
         # The residual is linear on each cell: two Gauss points are exact for its square.
         order = 2
     else:
-        mesh = graded_mesh(lower, upper, kinks, _CELLS)
+        mesh = graded_mesh(lower, upper, kinks, CELLS)
         order = _ORDER
     nodes, weights = np.polynomial.legendre.leggauss(order)
 
     def function(x):
-        return np.asarray(target(x), dtype=np.float64)
+        # A copy: JAX gives views that cannot be written, and f(x) = x may give x itself.
+        return np.array(target(x), dtype=np.float64)
 
     sampled = function(np.concatenate([[lower], mesh, [upper]]))
     if sampled.shape != (mesh.size + 2,) or not np.all(np.isfinite(sampled)):

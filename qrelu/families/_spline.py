@@ -19,6 +19,29 @@ class Spline(NamedTuple):
         return np.interp(x, self.knots, self.values)
 
 
+# Knots keep this many units in the last place apart; beyond, rounding or a jump is being fitted.
+_APART = 16
+# And this share of the interval, so that no power of a gap leaves the range of float64.
+_LEAST = 2.0**-100
+
+
+def apart(knots: np.ndarray) -> np.ndarray:
+    """Which gaps between the sorted knots (..., N + 1) are wide enough for a piece, (..., N)."""
+    size = np.maximum(np.abs(knots[..., :-1]), np.abs(knots[..., 1:]))
+    least = _LEAST * (knots[..., -1:] - knots[..., :1])
+    return np.diff(knots, axis=-1) > np.maximum(_APART * np.spacing(size), least)
+
+
+def parted(knots: np.ndarray) -> np.ndarray:
+    """Sorted knots (N + 1,), those that coincide moved to the middles of the widest gaps."""
+    kept = knots[np.append(True, apart(knots))]
+    kept[-1] = knots[-1]
+    while kept.size < knots.size:
+        widest = np.argsort(-np.diff(kept), kind="stable")[: knots.size - kept.size]
+        kept = np.sort(np.append(kept, (kept[widest] + kept[widest + 1]) / 2))
+    return kept
+
+
 # A hinge has an incoming weight, a bias and an outgoing weight.
 HINGE = 3
 

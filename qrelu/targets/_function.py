@@ -102,7 +102,7 @@ class Function(AbstractTarget):
         cuts = (self.domain[0], *self.breakpoints, self.domain[1])
         in_jax = self._gives_jax
         self._estimates = Estimates(
-            lambda x: _evaluate(fn, x.ravel(), in_jax).reshape(x.shape), cuts
+            lambda x: _evaluate(fn, x.flatten(), in_jax).reshape(x.shape), cuts
         )
 
     def __repr__(self) -> str:
@@ -150,7 +150,8 @@ class Function(AbstractTarget):
         """
         if not isinstance(x, jax.Array):
             x = np.asarray(x, np.float64)
-            return _evaluate(self.fn, x.ravel(), self._gives_jax).reshape(x.shape)
+            # A copy, since the function may write into its argument or return it.
+            return _evaluate(self.fn, x.flatten(), self._gives_jax).reshape(x.shape)
         x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x * 1.0
         if self._takes_jax:
             return jnp.asarray(self.fn(x.ravel()), x.dtype).reshape(x.shape)
@@ -232,12 +233,12 @@ def _evaluate(fn: Callable, x: np.ndarray, in_jax: bool) -> np.ndarray:
     Its arrays are padded to powers of two, since JAX compiles anew for every shape.
     """
     if not in_jax:
-        return np.asarray(fn(x), np.float64)
+        return np.array(fn(x), np.float64)
     if not x.size:
         return x
     padded = np.pad(x, (0, (1 << (x.size - 1).bit_length()) - x.size), mode="edge")
     with jax.enable_x64(True):
-        return np.asarray(fn(jnp.asarray(padded)), np.float64)[: x.size]
+        return np.array(fn(jnp.asarray(padded)), np.float64)[: x.size]
 
 
 def _traceable(fn: Callable) -> bool:

@@ -1,0 +1,140 @@
+"""Functions of the unfriendly kind: written in JAX, linear, huge, tiny, with jumps."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qrelu import families, norms, targets
+from qrelu.families._jumps import jumps
+from qrelu.families._quadrature import quadrature
+
+BASES = [families.FreeKnot(), families.UniformKnot(), families.DyadicTree()]
+NORMS = [norms.L1(), norms.L2(), norms.Sup()]
+
+
+def _name(item):
+    return item.name
+
+
+def _function(fn, domain=(0.0, 1.0), **settings):
+    return targets.Function(fn, domain, name="f", **settings)
+
+
+def _doubled_in_place(x):
+    x *= 2
+    return x
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=_name)
+@pytest.mark.parametrize("family", BASES, ids=_name)
+def test_a_function_of_jax_is_fitted_like_one_of_numpy(family, norm):
+    errors = []
+    for xp in (jnp, np):
+        target = _function(lambda x, xp=xp: xp.exp(xp.sin(4 * x)))
+        fitted = family.fit(target, 64, norm=norm)
+        errors.append(float(norm.distance(fitted.network, target)))
+    np.testing.assert_allclose(errors[0], errors[1], rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("norm", NORMS, ids=_name)
+@pytest.mark.parametrize("family", BASES, ids=_name)
+@pytest.mark.parametrize(
+    "fn",
+    [lambda x: 2 * x + 1, lambda x: x, _doubled_in_place, lambda x: 0 * x, lambda x: 0 * x + 3],
+)
+def test_straight_lines_are_reproduced(fn, family, norm):
+    target = _function(fn)
+    for size in (24, 48, 96, 300):
+        fitted = family.fit(target, size, norm=norm)
+        assert float(norm.distance(fitted.network, target)) < 1e-14
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e200, 1e-200], ids=str)
+@pytest.mark.parametrize("norm", NORMS, ids=_name)
+@pytest.mark.parametrize("family", BASES, ids=_name)
+def test_the_unit_of_the_values_does_not_matter(family, norm, scale):
+    one, other = (
+        family.fit(_function(lambda x, s=s: s * np.sin(3 * x)), 48, norm=norm) for s in (1, scale)
+    )
+    x = np.linspace(0, 1, 999)[:, None]
+
+    def values(network):
+        (w, v), (b, c) = network.weights, network.biases
+        return np.maximum(x @ w.T + b, 0) @ v.T + c
+
+    if family.name == "dyadic-tree":
+        first, last = one.network.biases[-1], other.network.biases[-1]
+        np.testing.assert_allclose(last / scale, first, rtol=1e-9)
+        first, last = one.network.weights[-1], other.network.weights[-1]
+        np.testing.assert_allclose(last / scale, first, rtol=1e-6)
+    else:
+        np.testing.assert_allclose(
+            values(other.network) / scale, values(one.network), rtol=0, atol=1e-6
+        )
+
+
+STEP = 2.0**-0.5
+JUMPING = {
+    "step": (lambda x: (x > STEP) * 1.0, ()),
+    "declared": (lambda x: (x > STEP) * 1.0, (STEP,)),
+    "at a grid point": (lambda x: np.where(x < 0.5, 3.0, 1.0), ()),
+    "pulse": (lambda x: ((x > 0.4) & (x < 0.41)) * 1.0, ()),
+}
+
+
+@pytest.mark.parametrize("case", JUMPING)
+def test_steps_take_steep_pieces_at_every_size(case):
+    """A spline with a piece of width w at a jump J is off by at most J w / 4 in L^1."""
+    fn, declared = JUMPING[case]
+    target = _function(fn, breakpoints=declared)
+    for size in (24, 48, 96, 192):
+        for norm, most in zip(NORMS, (1e-7, 1e-5, 1.0 + 1e-6), strict=True):
+            fitted = families.FreeKnot().fit(target, size, norm=norm)
+            assert fitted.connectivity <= size
+            assert float(norm.distance(fitted.network, target)) < 2 * most
+
+
+def test_jumps_leave_the_rest_of_the_function_its_limit():
+    smooth = _function(lambda x: np.sin(6 * x))
+    target = _function(lambda x: np.sin(6 * x) + (x > 0.3) - 2 * (x > np.pi / 4))
+    family, norm = families.FreeKnot(), norms.L2()
+    errors = []
+    for size in (24, 48, 96, 192, 384):
+        errors.append(float(norm.distance(family.fit(target, size, norm=norm).network, target)))
+    assert np.all(np.diff(errors) < 0)
+    # Two jumps take four pieces and leave a kink each.
+    assert errors[-1] <= 1.02 * smooth.limit(norm, family, 384 - 3 * 6).value
+    sup = norms.Sup()
+    fitted = family.fit(target, 192, norm=sup)
+    # No continuous function is nearer to a jump of 2 than 1.
+    assert 1 <= float(sup.distance(fitted.network, target)) < 1.01
+
+
+@pytest.mark.filterwarnings("error")
+def test_more_jumps_than_pieces():
+    target = _function(lambda x: np.floor(20 * x) % 3)
+    norm, errors = norms.L2(), []
+    for size in (10, 24, 48, 96, 192):
+        fitted = families.FreeKnot().fit(target, size, norm=norm)
+        assert fitted.connectivity <= size
+        errors.append(float(norm.distance(fitted.network, target)))
+    assert np.all(np.diff(errors) < 0) and errors[-1] < 1e-4
+
+
+def test_jumps_are_told_from_steep_and_singular_places():
+    def found(fn, domain=(-1.0, 1.0)):
+        return jumps(quadrature(_function(fn, domain)))
+
+    places, sizes = found(lambda x: np.sign(x - 0.3) + 4 * (x >= 0.9))
+    np.testing.assert_allclose(places, [0.3, 0.9], rtol=1e-15)
+    np.testing.assert_allclose(sizes, [2, 4], rtol=1e-12)
+    for fn in (
+        lambda x: np.tanh(1e8 * x),
+        np.cbrt,
+        lambda x: np.sqrt(np.abs(x - 0.2)),
+        lambda x: np.where(x == 0, 1.0, x),  # one odd value
+        targets.get("weierstrass"),
+    ):
+        assert found(fn).places.size == 0
