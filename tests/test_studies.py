@@ -204,6 +204,37 @@ def test_bad_grids_are_refused(case):
         studies.Study(**{**SMALL, **change})
 
 
+WRONG = {
+    "a name": (dict(targets=["exp"]), r"must hold targets; got 'exp'. Write `\[targets.get"),
+    "one target": (dict(targets=targets.get("exp")), r"`Study\(targets=...\)` must be a list"),
+    "a class": (dict(families=[families.FreeKnot]), r"must hold families; .*FreeKnot\(\)"),
+    "one family": (dict(families=UNIFORM), r"`Study\(families=...\)` must be a list"),
+    "norm by name": (dict(norm="L2"), r"must be a norm; got 'L2'. Write `norms.L2\(\)`"),
+    "one size": (dict(sizes=24), r"`Study\(sizes=...\)` must be a list; got 24"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_types_are_refused(case):
+    change, words = WRONG[case]
+    with pytest.raises(TypeError, match=words):
+        studies.Study(**{**SMALL, **change})
+
+
+def test_the_result_prints_as_one_line():
+    assert repr(studies.Study(**SMALL).run()) == (
+        "StudyResult(exp, square; uniform-knot; 16 rows: .table(), .rates(), .figure())"
+    )
+
+
+@pytest.mark.parametrize("sizes", [[24], [24, 48, 96, 192]])
+def test_exact_reproduction_is_said_and_is_no_failure(sizes):
+    line = targets.Function(lambda x: 2 * x + 1, (0.0, 1.0), name="line")
+    found = studies.Study([line], [UNIFORM], sizes, norms.L2()).run().rates()
+    assert found["gamma"].to_list() == [None]
+    assert found["verdict"][0].startswith("the function is reproduced exactly from M = ")
+
+
 @pytest.mark.parametrize("columns", ["80", "120"])
 def test_progress_shows_the_time_left_and_only_where_asked(capsys, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)

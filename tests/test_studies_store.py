@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import time
-import warnings
 
 import pytest
 from polars.testing import assert_frame_equal
@@ -96,20 +95,21 @@ def test_a_damaged_part_is_named_set_aside_and_computed_again(finished, expected
     remains = victim.read_bytes()
     with pytest.raises(ValueError, match="damaged: its bytes are not those that were written"):
         studies.load(finished)
-    with pytest.warns(UserWarning, match=f"part {victim.name} is damaged"):
-        result = studies.Study(**SMALL).run(finished)
-    assert_frame_equal(result.table(), expected, check_exact=True)
+    others = [path.read_bytes() for path in _parts(finished) if path != victim]
+    with pytest.raises(ValueError, match=f"part {victim.name} was damaged .*Run the same"):
+        studies.Study(**SMALL).run(finished)
     assert (finished / "damaged" / victim.name).read_bytes() == remains
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert_frame_equal(studies.Study(**SMALL).run(finished).table(), expected)
+    assert [path.read_bytes() for path in _parts(finished)] == others
+    result = studies.Study(**SMALL).run(finished)
+    assert_frame_equal(result.table(), expected, check_exact=True)
 
 
 def test_every_damaged_copy_is_kept(finished):
     for _ in range(3):
         _truncate(_parts(finished)[0])
-        with pytest.warns(UserWarning, match="damaged"):
+        with pytest.raises(ValueError, match="damaged"):
             studies.Study(**SMALL).run(finished)
+        studies.Study(**SMALL).run(finished)
     assert len(list((finished / "damaged").iterdir())) == 3
 
 
@@ -129,12 +129,19 @@ def test_a_whole_file_that_does_not_belong_is_not_used(finished, expected, tmp_p
     second, third = _parts(finished)[1:3]
     _repackaged(second, third).write_bytes(third.read_bytes())
     second.unlink()
-    with pytest.warns(UserWarning) as caught:
-        result = studies.Study(**SMALL).run(finished)
-    reasons = " ".join(str(w.message) for w in caught)
-    assert "it belongs to another study" in reasons
-    assert "it holds another part" in reasons
+    with pytest.raises(ValueError, match=r"it belongs to another study.*so was 1 other"):
+        studies.Study(**SMALL).run(finished)
+    assert len(list((finished / "damaged").iterdir())) == 2
+    result = studies.Study(**SMALL).run(finished)
     assert_frame_equal(result.table(), expected, check_exact=True)
+
+
+def test_a_part_of_the_same_study_under_another_name_is_not_used(finished):
+    second, third = _parts(finished)[1:3]
+    _repackaged(second, third).write_bytes(third.read_bytes())
+    second.unlink()
+    with pytest.raises(ValueError, match="it holds another part"):
+        studies.Study(**SMALL).run(finished)
 
 
 def test_files_of_others_are_left_alone(finished, expected):

@@ -54,12 +54,13 @@ def _curve(rows: pl.DataFrame, magnitude: float, scatter: float) -> Curve:
     # Sizes that lead to the same network (a tree grows in jumps) are one point.
     _, first = np.unique(connectivity, return_index=True)
     connectivity, errors, limits = connectivity[first], errors[:, first], limits[first]
+    exact = _reproduced(whole, connectivity, errors, magnitude)
     if connectivity.size < 2:
         notes = rows["notes"].drop_nulls().unique(maintain_order=True)
         verdict = "a rate needs more sizes"
         if connectivity.size == 0 and len(notes):
             verdict = f"no size could be computed: {notes[0]}"
-        return Curve(*names, connectivity, errors, limits, rows, None, verdict)
+        return Curve(*names, connectivity, errors, limits, rows, None, exact or verdict)
     known = rows["proven_gamma"][0]
     fit = fit_rate(
         connectivity,
@@ -72,7 +73,24 @@ def _curve(rows: pl.DataFrame, magnitude: float, scatter: float) -> Curve:
         proven=known,
         source=rows["proven_source"][0] or "",
     )
-    return Curve(*names, connectivity, errors, limits, rows, fit, fit.verdict)
+    verdict = fit.verdict if fit.established else exact or fit.verdict
+    return Curve(*names, connectivity, errors, limits, rows, fit, verdict)
+
+
+def _reproduced(whole: pl.DataFrame, connectivity, errors, magnitude: float) -> str:
+    """A sentence where the errors are rounding from so small a size on that there is no rate.
+
+    64 units in the last place of the largest value are the floor of the arithmetic in `rates`.
+    """
+    if not connectivity.size:
+        return ""
+    floor = 64 * float(np.finfo(np.dtype(whole["dtype"][0])).eps) * magnitude
+    above = np.flatnonzero((errors > floor).any(axis=0))
+    start = above[-1] + 1 if above.size else 0
+    if start == connectivity.size or start >= 4:  # 4 sizes are enough for a rate
+        return ""
+    zero = "" if (errors[:, start:] == 0).all() else ", up to rounding"
+    return f"the function is reproduced exactly from M = {connectivity[start]:g} on{zero}"
 
 
 def rate_row(curve: Curve) -> dict:

@@ -30,6 +30,12 @@ class StudyResult:
     description: dict
     frame: pl.DataFrame
 
+    def __repr__(self) -> str:
+        names = [", ".join(t["name"] for t in self.description["targets"])]
+        names += [", ".join(dict.fromkeys(f["base"] for f in self.description["families"]))]
+        done = f"{self.frame.height} rows" + (f", {self.missing} missing" if self.missing else "")
+        return f"StudyResult({names[0]}; {names[1]}; {done}: .table(), .rates(), .figure())"
+
     @property
     def missing(self) -> int:
         """How many fits of the study are not computed yet."""

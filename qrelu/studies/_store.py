@@ -17,7 +17,6 @@ import json
 import os
 import pathlib
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -80,8 +79,9 @@ class Store:
     def finished(
         self, parts: Sequence[Part], *, mend: bool = False, strict: bool = False
     ) -> Iterator[tuple[str, pl.DataFrame]]:
-        """The stored parts by name. Damaged files count as absent: `mend` sets them aside and
-        `strict` refuses them."""
+        """The stored parts by name. Damaged files count as absent; `strict` refuses the first one,
+        `mend` sets all of them aside and then stops."""
+        aside = []
         for part in parts:
             for path in sorted(self._parts.glob(f"{glob.escape(self.stem(part))}.*.parquet")):
                 try:
@@ -92,10 +92,21 @@ class Store:
                         raise ValueError(
                             f"`studies.load({str(self.directory)!r})` must find whole parts; "
                             f"{path.name} is damaged: {reason}. Run the study again: it sets the "
-                            "part aside and computes it anew."
+                            "part aside, and the run after that computes it anew."
                         ) from None
                     if mend:
-                        self._set_aside(path, str(reason))
+                        aside.append((path.name, self._set_aside(path), str(reason)))
+        if aside:
+            name, place, reason = aside[0]
+            more = len(aside) - 1
+            others = (
+                f" (so {'was 1 other' if more == 1 else f'were {more} others'})" if more else ""
+            )
+            raise ValueError(
+                f"The stored part {name} was damaged ({reason}) and is set aside as "
+                f"{place}{others}; everything else stays. Run the same command again to compute "
+                "it anew."
+            )
 
     def _check(self, path: pathlib.Path, part: Part) -> pl.DataFrame:
         data = path.read_bytes()
@@ -122,8 +133,8 @@ class Store:
         data = buffer.getvalue()
         write_atomically(self._parts / f"{self.stem(part)}.{digest(data)}.parquet", data)
 
-    def _set_aside(self, path: pathlib.Path, reason: str) -> None:
-        """Move a damaged part out of the way, say so, and keep it for whoever wants to look."""
+    def _set_aside(self, path: pathlib.Path) -> pathlib.Path:
+        """Move a damaged part out of the way and keep it for whoever wants to look."""
         home = self.directory / "damaged"
         home.mkdir(exist_ok=True)
         place = home / path.name
@@ -132,11 +143,7 @@ class Store:
             count += 1
             place = home / f"{path.name}.{count}"
         os.replace(path, place)
-        warnings.warn(
-            f"The stored part {path.name} is damaged: {reason}. It was set aside as {place} and is "
-            "computed again.",
-            stacklevel=2,
-        )
+        return place
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

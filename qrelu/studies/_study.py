@@ -1,7 +1,8 @@
 """A grid of targets, families, sizes and seeds, computed part by part and resumable."""
 
+import numbers
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -15,6 +16,57 @@ from ._identity import describe, describe_study, environment, fingerprint
 from ._progress import reporting
 from ._result import StudyResult, joined
 from ._store import Store
+
+
+def _listed(value: Any, word: str, cure: str) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"`Study({word}=...)` must be a list; got {value!r:.80}. {cure}")
+    return tuple(value)
+
+
+def _as_targets(value: Any) -> tuple[AbstractTarget, ...]:
+    cure = "Write `[targets.get('exp')]`, or `[targets.Function(fn, (0, 1))]` for your own."
+    items = _listed(value, "targets", cure)
+    for item in items:
+        if not isinstance(item, AbstractTarget):
+            raise TypeError(f"`Study(targets=...)` must hold targets; got {item!r:.80}. {cure}")
+    return items
+
+
+def _as_families(value: Any) -> tuple[AbstractFamily, ...]:
+    cure = "Write `[families.FreeKnot()]`, with the brackets of both."
+    items = _listed(value, "families", cure)
+    for item in items:
+        if not isinstance(item, AbstractFamily):
+            raise TypeError(f"`Study(families=...)` must hold families; got {item!r:.80}. {cure}")
+    return items
+
+
+def _as_norm(value: Any) -> AbstractNorm:
+    if not isinstance(value, AbstractNorm):
+        raise TypeError(
+            f"`Study(norm=...)` must be a norm; got {value!r:.80}. Write `norms.L2()`, or "
+            "`norms.get('L2')`."
+        )
+    return value
+
+
+def _as_sizes(value: Any) -> tuple[int, ...]:
+    return _whole(value, "sizes", 1)
+
+
+def _as_seeds(value: Any) -> tuple[int, ...]:
+    return _whole(value, "seeds", 0)
+
+
+def _whole(value: Any, word: str, least: int) -> tuple[int, ...]:
+    items = _listed(value, word, "Write `[24, 48, 96, 192]`." if least else "Write `[0]`.")
+    for n in items:
+        if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < least:
+            raise ValueError(
+                f"`Study({word}=...)` must be whole numbers from {least} on; got {n!r}."
+            )
+    return tuple(int(n) for n in items)
 
 
 class Study(eqx.Module):
@@ -35,24 +87,19 @@ class Study(eqx.Module):
 
     - `ValueError`: for an empty list, equal names, sizes that do not increase or that a family
         cannot have.
+    - `TypeError`: for what is no list, or not of targets, families and a norm.
     """
 
-    targets: tuple[AbstractTarget, ...] = eqx.field(converter=tuple)
-    families: tuple[AbstractFamily, ...] = eqx.field(converter=tuple)
-    sizes: tuple[int, ...] = eqx.field(converter=tuple, static=True)
-    norm: AbstractNorm
-    seeds: tuple[int, ...] = eqx.field(converter=tuple, static=True, default=(0,))
+    targets: tuple[AbstractTarget, ...] = eqx.field(converter=_as_targets)
+    families: tuple[AbstractFamily, ...] = eqx.field(converter=_as_families)
+    sizes: tuple[int, ...] = eqx.field(converter=_as_sizes, static=True)
+    norm: AbstractNorm = eqx.field(converter=_as_norm)
+    seeds: tuple[int, ...] = eqx.field(converter=_as_seeds, static=True, default=(0,))
 
     def __check_init__(self):
         for word in ("targets", "families", "sizes", "seeds"):
             if not getattr(self, word):
                 raise ValueError(f"`Study({word}=...)` must name at least one; got none.")
-        for word, least in (("sizes", 1), ("seeds", 0)):
-            wrong = [n for n in getattr(self, word) if not isinstance(n, int) or n < least]
-            if wrong:
-                raise ValueError(
-                    f"`Study({word}=...)` must be whole numbers from {least} on; got {wrong[0]!r}."
-                )
         for word in ("targets", "families"):
             _check_different(word, [item.name for item in getattr(self, word)])
         _check_different("seeds", list(self.seeds))
@@ -93,7 +140,8 @@ class Study(eqx.Module):
         Every finished part is written at once and whole, so a run that is stopped at any moment
         (also by a crash or a lost machine) loses the part in hand and nothing else; the same call
         continues it and ends with the same table. A stored part that does not pass its check is
-        set aside in `damaged/`, named in a warning, and computed again.
+        set aside in `damaged/` and named in an error; everything else stays, and the next call
+        computes it anew.
 
         **Arguments:**
 
@@ -106,7 +154,8 @@ class Study(eqx.Module):
 
         **Raises:**
 
-        - `ValueError`: if the directory holds another study or another process computes there.
+        - `ValueError`: if the directory holds another study or a damaged part, or if another
+            process computes there.
         - `OSError`: if the directory cannot be written; what was computed stays.
         """
         description = self._description()
@@ -123,10 +172,11 @@ class Study(eqx.Module):
                     frames = {name: frame for name, frame in store.finished(parts, mend=True)}
                     self._compute(parts, frames, store, store.fingerprint, progress)
         except OSError as reason:
+            kept = "What was computed stays there: free" if os.path.isdir(directory) else "Free"
             raise OSError(
                 f"`Study.run({str(directory)!r})` must be able to use its directory; "
-                f"{reason.strerror or reason}. What was computed stays there: free space, mend the "
-                "permissions or choose another directory, and run again."
+                f"{reason.strerror or reason}. {kept} space, mend the permissions or choose "
+                "another directory, and run again."
             ) from reason
         return StudyResult(description, joined(description, frames))
 
@@ -177,7 +227,7 @@ def load(directory: str | os.PathLike) -> StudyResult:
     **Raises:**
 
     - `ValueError`: if there is no study, or a stored part is damaged (run the study again: it
-        sets the part aside and computes it anew).
+        sets the part aside, and the run after that computes it anew).
     """
     store = Store(directory)
     parts = parts_of(store.description)
