@@ -1,7 +1,6 @@
 """The command line. Nothing heavy is imported before a command has its options."""
 
 import contextlib
-import itertools
 import math
 import os
 import pathlib
@@ -15,7 +14,26 @@ import typer
 
 FAMILIES = ("free-knot", "uniform-knot", "dyadic-tree")
 TARGETS = ("exp", "sine", "runge", "sqrt")
+LARGEST = 1_000_000  # connectivity; a fit of that size takes minutes
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+# The library's errors name calls of Python; here their places are options.
+_OPTIONS = (
+    (r"`norms\.get\(name\)` must be one of .*; got", "`--norm` must be l1, l2 or sup; got"),
+    (r"`targets\.get\(('[^`]*')\)`", r"`--target \1`"),
+    (r"For a function of your own use `targets\.Function`", "Your own is module:function"),
+    (r"`targets\.load\(('[^`]*')\)`", r"`--target \1`"),
+    (r"Pass `missing=\"drop\"` to leave them out", "Add `--missing drop` to leave them out"),
+    (r"`TheoryStep\(gamma=([\d.]+)\)`", r"`--bits theory:\1`"),
+    (r"`TheoryStep\(\)`", "`--bits theory`"),
+    (r"`Study\((size|seed|target)s=\.\.\.\)`", r"`--\1`"),
+    (r"`Study\(families=\.\.\.\)`", "`--family`"),
+    (r"`(?:Bits\(bits\)|TheoryStep\(gamma=\.\.\.\))`", "`--bits`"),
+    (r"`Study\.run\((.*?)\)`", r"`--out \1`"),
+    (r"`(?:Data|read_data|targets\.read_data)\(([xy])=\.\.\.\)`", r"`--\1`"),
+    (r"`(?:targets\.)?read_data\((.*?)\)`", "`--data`"),
+    (r"`(?:Function|targets\.load)\(domain=\.\.\.\)`", "`--domain`"),
+    (r"`Data`", "`--data`"),
+)
 # What a wrong option can raise while the study is put together, and what can go wrong in a run.
 _ASKING = (ValueError, TypeError, OSError, ImportError)
 _RUNNING = (ValueError, OSError)
@@ -35,8 +53,16 @@ def main() -> None:
 
 def _fail(message: object, code: int) -> NoReturn:
     """One sentence on stderr and a non-zero exit."""
-    print(f"qrelu: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"qrelu: {_in_options(str(message))}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def _in_options(message: str) -> str:
+    """A sentence of the library, with options where it names calls."""
+    message = " ".join(message.split())
+    for call, option in _OPTIONS:
+        message = re.sub(call, option, message)
+    return message
 
 
 @contextlib.contextmanager
@@ -51,6 +77,10 @@ def _sentences(code: int, mistakes: tuple[type[Exception], ...]) -> Iterator[Non
         warnings.showwarning = show
         try:
             yield
+        except BrokenPipeError:
+            # Whoever read the output has seen enough, as in `qrelu rate | head`.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit() from None
         except mistakes as reason:
             _fail(reason, code)
 
@@ -96,8 +126,12 @@ def rate(
     x: Annotated[str | None, typer.Option("--x", metavar="COLUMN", help="Its abscissae.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="COLUMN", help="Its values.")] = None,
     missing: Annotated[
-        str, typer.Option(metavar="error|drop", help="What to do with rows without a number.")
-    ] = "error",
+        str | None,
+        typer.Option(
+            metavar="error|drop",
+            help="What to do with rows without a number. Without it: error.",
+        ),
+    ] = None,
     size: Annotated[
         str,
         typer.Option(metavar="SIZES", help="Connectivities: START:STOP doubles, or 24,48,96."),
@@ -121,7 +155,14 @@ def rate(
             help=f"{', '.join(FAMILIES)}. Repeatable. Without it: all of them.",
         ),
     ] = None,
-    seed: Annotated[str, typer.Option(metavar="SEEDS", help="One seed or several: 0,1,2.")] = "0",
+    seed: Annotated[
+        str,
+        typer.Option(
+            metavar="SEEDS",
+            help="One seed or several: 0,1,2. The families here draw nothing at random, so one "
+            "run is made.",
+        ),
+    ] = "0",
     out: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -142,8 +183,9 @@ def rate(
             families=_families(family, bits, families),
             sizes=_sizes(size),
             norm=norms.get(norm),
-            seeds=_seeds(seed),
+            seeds=_seeds(seed)[:1],
         )
+        _say_before(study, seed)
         directory = _default_directory(study) if out is None else out
     with _sentences(FAILURE, _RUNNING):
         try:
@@ -161,7 +203,7 @@ def rate(
         else:
             _print_tables(result, study)
             print(f"Figure: {paths['png']} (and .svg)")
-            print(f"Tables: {paths['table']}, {paths['rates']}")
+            print(f"Tables: {paths['table']}, {paths['rates']}", flush=True)
         _say_mixed(result)
     if result.table()["error"].null_count() == result.table().height:
         _fail("no network could be computed; the column `notes` of the table says why.", FAILURE)
@@ -209,7 +251,10 @@ def targets(
             *(_known(r) for r in known.values()),
         )
     _console().print(table)
-    print("A number g means that the error falls like M^-g in the connectivity M; - is unknown.")
+    print(
+        "A number g means that the error falls like M^-g in the connectivity M; `g and (log M)^b` "
+        "that it falls like M^-g (log M)^b; - is unknown."
+    )
 
 
 def _use_float64() -> None:
@@ -226,17 +271,17 @@ def _targets(
     data: pathlib.Path | None,
     x: str | None,
     y: str | None,
-    missing: str,
+    missing: str | None,
 ) -> list[Any]:
     from . import targets
 
     found = []
-    if data is None and (x or y):
-        raise ValueError("`--x` and `--y` must come with a file; add `--data FILE`.")
+    if data is None and (x or y or missing):
+        raise ValueError("`--x`, `--y` and `--missing` must come with a file; add `--data FILE`.")
     if data is not None:
-        if missing not in ("error", "drop"):
+        if missing not in (None, "error", "drop"):
             raise ValueError(f"`--missing` must be error or drop; got {missing!r}.")
-        found.append(targets.read_data(data, x=x, y=y, missing=missing))
+        found.append(targets.read_data(data, x=x, y=y, missing=missing or "error"))
         for note in found[0].notes:
             print(f"qrelu: {note}", file=sys.stderr)
     own = [name for name in names or () if ":" in name]
@@ -263,7 +308,13 @@ def _family(name: str, families):
 
 def _families(names: Sequence[str] | None, bits: str, families) -> list[Any]:
     rules = []
-    for word in (w.strip().lower() for w in bits.split(",")):
+    words = [word.strip().lower() for word in bits.split(",")]
+    if "none" in words and len(words) > 1:
+        raise ValueError(
+            f"`--bits` must be `none` alone or other rules; got {bits!r}. The unrounded network "
+            "is always among the results: leave `none` out."
+        )
+    for word in words:
         if word == "matched":
             rules.append(families.MatchedBits())
         elif word == "theory":
@@ -293,14 +344,23 @@ def _sizes(text: str) -> list[int]:
                 f"`--size` must rise from a positive start to the stop; got {text!r}. "
                 "24:1536 gives 24, 48, ..., 1536."
             )
-        return [start << i for i in range((stop // start).bit_length())]
+        return _bounded([start << i for i in range((stop // start).bit_length())])
     words = [word.strip() for word in text.split(",")]
     if not all(re.fullmatch(r"\d+", word) for word in words):
         raise ValueError(
             f"`--size` must be START:STOP or whole numbers separated by commas; got {text!r}. "
             "24:1536 doubles from 24 to 1536."
         )
-    return [int(word) for word in words]
+    return _bounded([int(word) for word in words])
+
+
+def _bounded(sizes: list[int]) -> list[int]:
+    if max(sizes) > LARGEST:
+        raise ValueError(
+            f"`--size` must be at most {LARGEST}; got {max(sizes)}, which would take hours and "
+            "gigabytes. Stop earlier."
+        )
+    return sizes
 
 
 def _seeds(text: str) -> list[int]:
@@ -326,75 +386,95 @@ def _console():
 
 def _print_tables(result, study) -> None:
     """One table per target; where the terminal is narrow, the verdicts stand below it."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     console = _console()
     # What does not fit is left out: first the verdicts (which follow below), then the intervals.
-    kept = [0, 1, 2, 4, 5] if console.width < 78 else [0, 1, 2, 3, 4, 5]
-    narrow = console.width < 100
-    kept += [] if narrow else [6]
-    headers = ("family", "rule", "gamma", "interval", "error/limit", "bits", "verdict")
+    kept = [0, 1, 3, 4] if console.width < 60 else [0, 1, 2, 3, 4]
+    narrow = console.width < 90
+    kept += [] if narrow else [5]
+    headers = ("rule", "gamma", "interval", "error/limit", "bits", "verdict")
     rates = result.rates()
     for target in study.targets:
         rows = rates.filter(rates["target"] == target.name).to_dicts()
         a, b = map(float, target.domain)
-        table = Table(
-            title=Text(f"{target.name} on [{a:g}, {b:g}], {study.norm.name} error"),
-            title_justify="left",
-            title_style="bold",
-            box=None,
-            pad_edge=False,
-            header_style="bold",
-        )
-        for i in kept:
-            right = headers[i] in ("gamma", "error/limit", "bits")
-            table.add_column(
-                headers[i], justify="right" if right else "left", no_wrap=headers[i] != "verdict"
-            )
+        console.print(Text(f"{_title(target)} on [{a:g}, {b:g}], {study.norm.name} error", "bold"))
         for family in dict.fromkeys(row["family"] for row in rows):
             here = [row for row in rows if row["family"] == family]
-            for about, row in itertools.zip_longest(_about(here[0]), here):
-                cells = [about or "", *(_cells(row) if row else [""] * 6)]
-                table.add_row(*(Text(cells[i]) for i in kept))
-            table.add_row()
-        console.print(table)
-        for row in rows if narrow else ():
-            if row["gamma"] is None:
-                console.print(Text(f"  {row['family']}, {row['rule']}: {row['verdict']}"))
-    kinds = dict.fromkeys(rates["interval_kind"].drop_nulls().to_list())
-    console.print(
-        Text(
-            "gamma: the error falls like M^-gamma in the connectivity M, the number of nonzero "
-            f"weights and biases. interval: {' or '.join(kinds) or 'none'}. error/limit and bits "
-            f"per weight: at M = {study.sizes[-1]}."
-        )
-    )
+            console.print(Text(_about(here[0]), "bold"))
+            table = Table(
+                box=None,
+                pad_edge=False,
+                header_style="bold",
+            )
+            for i in kept:
+                right = headers[i] in ("gamma", "error/limit", "bits")
+                table.add_column(
+                    headers[i],
+                    justify="right" if right else "left",
+                    min_width=12 if i == 0 else None,
+                    no_wrap=headers[i] != "verdict",
+                )
+            for row in here:
+                table.add_row(*(Text(_cells(row)[i]) for i in kept))
+            console.print(Padding(table, (0, 0, 0, 2)))
+            for row in here if narrow else ():
+                if row["gamma"] is None or row["model"] in ("power_log", "power_floor"):
+                    console.print(Padding(Text(f"{row['rule']}: {_verdict(row)}"), (0, 0, 0, 2)))
+            console.print()
+    console.print(Text(_explained(rates)))
 
 
-def _about(row: dict[str, Any]) -> list[str]:
+def _title(target) -> str:
+    """The target's name, and its formula where the name is not the formula."""
+    formula = getattr(target, "description", "").partition(";")[0].partition(" on [")[0]
+    return f"{target.name}: {formula}" if formula and formula != target.name else target.name
+
+
+def _explained(rates) -> str:
+    """The words of the tables, each in a sentence."""
+    established = rates.filter(rates["gamma"].is_not_null())
+    words = [
+        "gamma: the error falls like M^-gamma in the connectivity M, the number of nonzero weights "
+        "and biases."
+    ]
+    kinds = {
+        "envelope": "interval: what models and ranges of M allow for gamma, no confidence "
+        "interval.",
+        "t over replicates": "interval: 95 % confidence over the seeds.",
+    }
+    words += [kinds[kind] for kind in dict.fromkeys(established["interval_kind"].to_list())]
+    words.append("error/limit and bits (per weight): at the largest M of the row.")
+    return " ".join(words)
+
+
+def _about(row: dict[str, Any]) -> str:
     """What is common to all rules of a family: its name, its proven rate, its limit."""
     gamma, power = row["proven_gamma"], row["proven_log_power"]
     theory = "unknown" if gamma is None else "exact" if math.isinf(gamma) else f"{gamma:g}"
-    return [
-        row["family"],
-        f"  theory: {theory}{f', log^{power:g}' if power else ''}",
-        f"  limit: {row['limit_label']}",
-    ]
+    theory += f", times (log M)^{power:g}" if power else ""
+    largest = "" if row["connectivity"] is None else f"   largest M: {row['connectivity']}"
+    return f"{row['family']}   theory: {theory}   limit: {row['limit_label']}{largest}"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     established = row["gamma"] is not None
-    # The verdict of a rate begins with gamma, which has a column of its own.
-    verdict = re.sub(r"^the error falls like M\^-[\d.]+", "a rate", row["verdict"])
     return [
         row["rule"],
         f"{row['gamma']:.3f}" if established else "-",
         f"{row['lower']:.3f} to {row['upper']:.3f}" if established else "",
         _ratio(row["error_over_limit"]),
         "-" if row["bits_per_weight"] is None else f"{row['bits_per_weight']:.4g}",
-        verdict,
+        _verdict(row),
     ]
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    """The verdict without gamma, which has a column of its own."""
+    words = re.sub(r"^the error falls like M\^-[\d.]+", "a rate", row["verdict"])
+    return _in_options(words.replace("a rate (log M)", "a rate times (log M)"))
 
 
 def _ratio(value: float | None) -> str:
@@ -408,7 +488,23 @@ def _known(rate) -> str:
         return "-"
     if math.isinf(rate.gamma):
         return "exact"
-    return f"{rate.gamma:g}" + (f", log^{rate.log_power:g}" if rate.log_power else "")
+    return f"{rate.gamma:g}" + (f" and (log M)^{rate.log_power:g}" if rate.log_power else "")
+
+
+def _say_before(study, seed: str) -> None:
+    """What the user should know before the work begins."""
+    if len(_seeds(seed)) > 1:
+        print(
+            "qrelu: these families draw nothing at random, so all seeds give the same numbers; one "
+            f"run is made, with seed {study.seeds[0]}.",
+            file=sys.stderr,
+        )
+    if len(study.sizes) < 4:
+        print(
+            f"qrelu: a rate needs at least 4 sizes; got {', '.join(map(str, study.sizes))}. The "
+            "errors are computed, and no rate; 24:192 would be 4 sizes.",
+            file=sys.stderr,
+        )
 
 
 def _say_mixed(result) -> None:

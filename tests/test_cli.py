@@ -66,7 +66,7 @@ def test_the_main_job_in_its_own_process(folder):
     done = _process("rate", "--target", "square", *QUICK)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    for word in ("square on [0, 1], L2 error", "uniform-knot", "theory: 2", "limit: exact", "64"):
+    for word in ("square: x^2 on [0, 1], L2 error", "theory: 2", "limit: exact", "largest M: 97"):
         assert word in done.stdout
     (place,) = (folder / "qrelu-runs").iterdir()
     assert f"Figure: {place.relative_to(folder)}/figure.png" in done.stdout
@@ -151,26 +151,30 @@ MISTAKES = {
     "not numeric": (["--data", "good.csv", "--y", "word"], 2, "column of numbers"),
     "constant": (["--data", "good.csv", "--y", "same"], 2, "is constant"),
     "no column": (["--data", "good.csv", "--y", "depth"], 2, "it has 'distance', 'height'"),
-    "missing values": (["--data", "gaps.csv"], 2, "missing"),
+    "missing values": (["--data", "gaps.csv"], 2, "Add `--missing drop` to leave them out"),
+    "missing without file": (["--missing", "drop"], 2, "`--missing` must come with a file"),
+    "none and bits": (["--bits", "none,4"], 2, "must be `none` alone or other rules"),
+    "huge": (["--size", "24:1000000000"], 2, "must be at most 1000000"),
+    "a name with a colon": (["--target", "nosuch"], 2, "Your own is module:function"),
     "missing how": (["--data", "gaps.csv", "--missing", "what"], 2, "must be error or drop"),
     "no file": (["--data", "none.csv"], 2, "there is none"),
     "column without file": (["--x", "distance"], 2, "add `--data FILE`"),
     "too small": (["--size", "1:100"], 2, "at least 4 for the family uniform-knot; got 1"),
-    "falling": (["--size", "96,48"], 2, "must increase"),
+    "falling": (["--size", "96,48"], 2, "`--size` must increase"),
     "falling range": (["--size", "96:48"], 2, "must rise"),
     "no sizes": (["--size", "many"], 2, "START:STOP"),
     "no bits": (["--bits", "0"], 2, "from 1 to 52; got 0"),
     "negative bits": (["--bits", "-3"], 2, "from 1 to 52; got -3"),
     "too many bits": (["--bits", "64"], 2, "from 1 to 52; got 64"),
     "words for bits": (["--bits", "few"], 2, "`matched`, `theory`"),
-    "no norm": (["--norm", "l3"], 2, '"L1", "L2", "Sup"'),
+    "no norm": (["--norm", "l3"], 2, "`--norm` must be l1, l2 or sup; got 'l3'"),
     "no seed": (["--seed", "one"], 2, "whole numbers from 0 on"),
     "no family": (["--family", "splines"], 2, "must be one of free-knot"),
-    "twice": (["--target", "exp", "--target", "exp"], 2, "got 'exp' twice"),
+    "twice": (["--target", "exp", "--target", "exp"], 2, "`--target` must have different names"),
     "no option": (["--tagret", "exp"], 2, "No such option"),
     "a file": (["--out", "a_file"], 1, "it is a file"),
     "below a file": (["--out", "a_file/below"], 1, "Not a directory"),
-    "not writable": (["--out", "/proc/qrelu"], 1, "must be able to use its directory"),
+    "not writable": (["--out", "/proc/qrelu"], 1, "`--out '/proc/qrelu'` must be able to use"),
 }
 
 
@@ -198,14 +202,19 @@ def test_the_directory_of_another_study_is_refused_and_kept(folder):
     assert before == {p: p.read_bytes() for p in (folder / "here").rglob("*") if p.is_file()}
 
 
-def test_a_damaged_part_is_named_and_computed_again(folder):
+def test_a_damaged_part_stops_the_run_and_the_next_one_computes_it(folder):
     first = _run("rate", "--target", "square", "--out", "here", *QUICK)
     victim = next((folder / "here" / "parts").iterdir())
     victim.write_bytes(victim.read_bytes()[:50])
+    kept = {p: p.read_bytes() for p in (folder / "here" / "parts").iterdir() if p != victim}
     done = _run("rate", "--target", "square", "--out", "here", *QUICK)
-    assert (done.exit_code, done.stdout) == (0, first.stdout)
-    assert done.stderr.startswith(f"qrelu: The stored part {victim.name} is damaged")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"qrelu: The stored part {victim.name} was damaged")
+    assert "Run the same command again" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+    assert kept == {p: p.read_bytes() for p in (folder / "here" / "parts").iterdir()}
+    again = _run("rate", "--target", "square", "--out", "here", *QUICK)
+    assert (again.exit_code, again.stdout, again.stderr) == (0, first.stdout, "")
 
 
 def test_nothing_computed_is_a_failure(folder):
@@ -215,8 +224,45 @@ def test_nothing_computed_is_a_failure(folder):
     partly = _run("rate", "--data", "good.csv", "--y", "height", *QUICK, "--bits", "theory")
     assert partly.exit_code == 0
     assert "none is known for" in " ".join(partly.stdout.split())
+    assert "Give it: `--bits theory:2`" in " ".join(partly.stdout.split())
     given = _run("rate", "--data", "good.csv", "--y", "height", *QUICK, "--bits", "theory:2")
     assert "theory step, gamma 2" in given.stdout
+
+
+def test_the_first_line_of_a_pipe_is_enough(folder):
+    command = f"{sys.executable} -m qrelu targets --json | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stdout.splitlines()[0] == "["
+    assert done.stderr == ""
+
+
+def test_several_seeds_are_one_run_and_that_is_said(folder):
+    one = _run("rate", "--target", "square", "--json", *QUICK)
+    two = _run("rate", "--target", "square", "--json", *QUICK, "--seed", "0,1")
+    assert (two.exit_code, two.stdout) == (0, one.stdout)
+    assert "one run is made, with seed 0" in two.stderr
+
+
+def test_too_few_sizes_for_a_rate_are_announced(folder):
+    done = _run("rate", "--target", "square", *QUICK, "--size", "24:48")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("qrelu: a rate needs at least 4 sizes; got 24, 48.")
+
+
+def test_exact_reproduction_is_no_failure(folder):
+    done = _run("rate", "--target", "kink", "--family", "free-knot", "--bits", "none")
+    assert done.exit_code == 0
+    assert "the function is reproduced exactly from M = " in " ".join(done.stdout.split())
+
+
+def test_a_power_of_the_logarithm_is_shown_on_every_width(folder):
+    arguments = ["rate", "--target", "weierstrass", "--norm", "sup", "--bits", "none"]
+    rows = _run(*arguments, "--family", "uniform-knot", "--json").stdout
+    (row,) = json.loads(rows)["rates"]
+    wanted = row["model"] == "power_log"
+    for columns in ("80", "120"):
+        done = _run(*arguments, "--family", "uniform-knot", env={"COLUMNS": columns})
+        assert ("times (log M)^" in done.stdout) == wanted
 
 
 def test_an_interrupt_says_what_is_kept(folder, monkeypatch):
