@@ -198,14 +198,17 @@ def test_jax_bounds_are_bounds_and_differentiable():
     st.sampled_from(ROUNDINGS),
     st.sampled_from(["norms", "entries"]),
     st.floats(0.5, 4),
+    st.sampled_from([1.0, 1e-6, 0.3, 40.0]),
 )
-def test_the_step_keeps_the_rate(seed, rounding, constant, gamma):
+def test_the_step_keeps_the_rate(seed, rounding, constant, gamma, scale):
     rng = np.random.default_rng(seed)
     widths = [int(n) for n in rng.integers(1, 9, rng.integers(2, 8))]
     net = _random_network(rng, widths, rng.choice([0.3, 1.0]), 10 ** rng.uniform(-1, 0.3))
     radius = 10 ** rng.uniform(-1, 1)
     try:
-        step = bounds.rate_step(net, gamma, radius, rounding=rounding, constant=constant)
+        step = bounds.rate_step(
+            net, gamma, radius, scale=scale, rounding=rounding, constant=constant
+        )
     except ValueError as error:
         assert "float64 parameters" in str(error)
         return
@@ -215,7 +218,7 @@ def test_the_step_keeps_the_rate(seed, rounding, constant, gamma):
     distance = abs(
         _evaluate(net.weights, net.biases, x) - _evaluate(rounded.weights, rounded.biases, x)
     ).max()
-    accuracy = max(net.connectivity, 1) ** -gamma
+    accuracy = scale * max(net.connectivity, 1) ** -gamma
     size = abs(_evaluate(list(map(abs, net.weights)), list(map(abs, net.biases)), abs(x))).max()
     assert distance <= accuracy + 1e-13 * size
     codes = quantizers.Uniform(step, rounding).encode(
@@ -223,6 +226,13 @@ def test_the_step_keeps_the_rate(seed, rounding, constant, gamma):
     )
     bits = bounds.bits_per_weight(net.magnitude, step, rounding)
     assert quantizers.unpack(quantizers.pack(codes, bits), bits, codes.size).tolist() == list(codes)
+
+
+def test_the_step_without_growth_is_in_proportion_to_the_scale():
+    net = _random_network(np.random.default_rng(8), (1, 6, 6, 1))
+    step = bounds.rate_step(net, 2.0, 1.0)
+    for scale in (1e-3, 7):
+        assert bounds.rate_step(net, 2.0, 1.0, scale=scale) == pytest.approx(scale * step, rel=1e-6)
 
 
 def test_the_step_is_nearly_used_up_by_the_extremal_network():
@@ -398,6 +408,7 @@ def test_bits_by_the_formula():
         (lambda: bounds.bits_per_weight(1.0, 0.0), "positive and finite"),
         (lambda: bounds.rate_step(_tiny(), 0.0, 1.0), "gamma=....*positive and finite; got 0"),
         (lambda: bounds.rate_step(_tiny(), 1.0, math.inf), "input_radius=....*positive"),
+        (lambda: bounds.rate_step(_tiny(), 1.0, 1.0, scale=0.0), "scale=....*positive.*got 0"),
         (lambda: bounds.rate_step(_tiny(), 60.0, 1.0), "Use float64 parameters"),
     ],
 )

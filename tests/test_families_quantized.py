@@ -60,6 +60,9 @@ def test_matched_bits_say_when_no_number_is_enough():
 @pytest.mark.parametrize("base, log_power", [(SHALLOW, 1), (DEEP, 2)], ids=["shallow", "deep"])
 def test_the_step_of_the_theory_moves_the_function_by_less_than_it_promises(base, log_power):
     bits, sizes = [], [24, 96, 384, 1536]
+    # exp(3 x) is farthest below its chord 1 + s x where 3 exp(3 x) = s.
+    s = np.exp(3.0) - 1
+    scale = 1 + s * np.log(s / 3) / 3 - s / 3
     for size in sizes:
         fitted = base.fit(EXP, size, norm=norms.Sup())
         family = families.Quantized(base, families.TheoryStep(gamma=2.0))
@@ -67,12 +70,12 @@ def test_the_step_of_the_theory_moves_the_function_by_less_than_it_promises(base
         x = np.linspace(0, 1, 4001)
         values = [networks.pieces(a.network, 0.0, 1.0)(x) for a in (fitted, rounded)]
         moved = np.max(np.abs(values[0] - values[1]))
-        assert 0 < moved <= fitted.connectivity**-2.0
+        assert 0 < moved <= scale * fitted.connectivity**-2.0
         bits.append(rounded.bits_per_weight)
         # The step is the theorem's, and it is not ten times finer than needed.
         normal = networks.normalize(fitted.network)
-        step = bounds.rate_step(normal, 2.0, 1.0)
-        assert float(rounded.quantizer.step) == step
+        step = bounds.rate_step(normal, 2.0, 1.0, scale=scale)
+        assert float(rounded.quantizer.step) == pytest.approx(step, rel=1e-4)
     # Bits of order (log M)^power: the ratio to that power of log M does not grow.
     ratios = np.array(bits) / np.log2(sizes) ** log_power
     assert np.all(np.diff(ratios) <= 0)
@@ -95,6 +98,66 @@ def test_a_target_without_a_rate_needs_a_gamma():
     with pytest.raises(ValueError, match=r"Give it: `TheoryStep\(gamma=2\)`"):
         family.fit(data, 50, norm=L2)
     families.Quantized(SHALLOW, families.TheoryStep(gamma=1.0)).fit(data, 50, norm=L2)
+
+
+@pytest.mark.parametrize("base", [SHALLOW, families.UniformKnot()], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "fn, domain",
+    [
+        (lambda x: np.sin(3 * x), (0.0, 1.0)),
+        (lambda x: 1e-12 * np.sin(3 * x), (0.0, 1.0)),
+        (lambda x: 1e6 * np.sin(3 * x), (0.0, 1.0)),
+        (lambda x: np.sin(3e3 * x), (0.0, 1e-3)),
+        (lambda x: np.sin(3 * x), (0.0, 1e-3)),  # almost straight
+        (lambda x: 1e6 + np.sin(3 * x), (0.0, 1.0)),
+    ],
+)
+def test_the_step_of_the_theory_follows_the_units_of_the_target(fn, domain, base):
+    target = targets.Function(fn, domain)
+    family = families.Quantized(base, families.TheoryStep(gamma=2.0))
+    for norm in (L2, norms.Sup()):
+        for size in (48, 192):
+            fitted = base.fit(target, size, norm=norm)
+            rounded = family.round(fitted, target, norm=norm)
+            errors = [float(norm.distance(a.network, target)) for a in (fitted, rounded)]
+            assert errors[1] <= 1.5 * errors[0]
+            # No more than float64 parameters hold.
+            assert rounded.bits_per_weight <= 55
+
+
+def test_a_line_and_a_constant_have_a_step():
+    family = families.Quantized(SHALLOW, families.TheoryStep(gamma=2.0))
+    for fn in (lambda x: 1e-9 * x, lambda x: 0 * x + 5, lambda x: 0 * x):
+        target = targets.Function(fn, (0.0, 1.0))
+        fitted = SHALLOW.fit(target, 24, norm=L2)
+        rounded = family.round(fitted, target, norm=L2)
+        moved = float(L2.distance(rounded.network, target))
+        assert moved <= (1e-9 if fn(1.0) == 1e-9 else 1.0) * fitted.connectivity**-2.0 + 1e-15
+
+
+def test_a_target_that_is_reproduced_exactly_has_no_rate_to_keep():
+    kink = targets.get("kink")
+    with pytest.raises(ValueError, match=r"`kink` is reproduced exactly .*TheoryStep\(gamma=2\)"):
+        families.Quantized(SHALLOW, families.TheoryStep()).fit(kink, 24, norm=L2)
+    families.Quantized(SHALLOW, families.TheoryStep(gamma=2.0)).fit(kink, 24, norm=L2)
+
+
+@pytest.mark.parametrize("norm", [norms.L1(), L2, norms.Sup()], ids=lambda n: n.name)
+def test_matched_bits_at_the_floor_of_the_arithmetic(norm):
+    kink = targets.get("kink")
+    for size in (7, 24, 48):
+        fitted = SHALLOW.fit(kink, size, norm=norm)
+        family = families.Quantized(SHALLOW, families.MatchedBits())
+        rounded = family.round(fitted, kink, norm=norm)
+        # |x - 1/3| has parameters in the ratio 1 : 2 : 3.
+        assert rounded.bits_per_weight <= 4
+        assert float(norm.distance(rounded.network, kink)) < 1e-14
+        assert rounded.notes == "the target is reproduced up to float64 arithmetic"
+    line = targets.Function(lambda x: 1.0 + np.sqrt(2) * x, (0.0, 1.0))
+    family = families.Quantized(SHALLOW, families.MatchedBits(most=20))
+    assert "float64 arithmetic, and no number of bits up to 20" in (
+        family.fit(line, 24, norm=norm).notes
+    )
 
 
 def test_fixed_bits_rise_and_the_theory_step_follows():

@@ -20,21 +20,24 @@ def rate_step(
     gamma: Number,
     input_radius: Number,
     *,
+    scale: Number = 1.0,
     rounding: Rounding = "toward_zero",
     constant: Literal["norms", "entries"] = "norms",
 ) -> float:
-    r"""A step whose rounding moves the network's function by at most $M^{-\gamma}$.
+    r"""A step whose rounding moves the network's function by at most `scale` $M^{-\gamma}$.
 
     $M$ is the connectivity of the network. With `Uniform(step, rounding)`, for every input with
-    $|x_j| \le$ `input_radius` every output moves by at most $M^{-\gamma}$ (in exact evaluation of
-    both networks). Hence a sequence of networks with errors $O(M^{-\gamma})$ keeps that rate when
-    each is rounded with its own step.
+    $|x_j| \le$ `input_radius` every output moves by at most `scale` $M^{-\gamma}$ (in exact
+    evaluation of both networks). Hence a sequence of networks with errors $O(M^{-\gamma})$ keeps
+    that rate when each is rounded with its own step.
 
     **Arguments:**
 
     - `network`: the network to round; its own layers' norms and zeros decide.
     - `gamma`: the rate to keep, positive.
     - `input_radius`: largest absolute coordinate of an input.
+    - `scale`: the unit of the outputs, positive: with the range of the function that is
+        approximated, the added error is in proportion to it.
     - `rounding`: "toward_zero" (no norm grows, the largest error is one step), "floor", or
         "nearest" (the largest error is half a step).
     - `constant`: "norms" uses the norms of the layers, in $\ell^1$ or in $\ell^\infty$, whichever
@@ -47,13 +50,13 @@ def rate_step(
 
     **Raises:**
 
-    - `ValueError`: for `gamma` or a radius that is not positive and finite, for parameters that
-        are not finite, or if their type is too narrow for such a step.
+    - `ValueError`: for `gamma`, a radius or a scale that is not positive and finite, for
+        parameters that are not finite, or if their type is too narrow for such a step.
 
     **Reference:** quantized sequences that keep their rate are due to [gonon2023]; this step, with
     the constant of `parameter_lipschitz` for the network at hand, is derived, proof below.
     """
-    for name, value in (("gamma", gamma), ("input_radius", input_radius)):
+    for name, value in (("gamma", gamma), ("input_radius", input_radius), ("scale", scale)):
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"`rate_step({name}=...)` must be positive and finite; got {value}.")
     if not math.isfinite(network.magnitude):
@@ -71,6 +74,7 @@ def rate_step(
             f'`rate_step(constant=...)` must be "norms" or "entries"; got {constant!r}.'
         )
     accuracy = down(down(max(network.connectivity, 1) ** -gamma))
+    accuracy = down(accuracy * float(scale)) if scale != 1 else accuracy
     grows = rounding != "toward_zero"
     # Where few parameters matter the constant says little; no step needs to exceed the parameters.
     most = 2 * network.magnitude if network.magnitude > 0 else 1.0

@@ -1,6 +1,7 @@
 """How many bits the parameters of an approximant get."""
 
 import abc
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -10,8 +11,13 @@ from ..bounds import bits_per_weight, parameter_lipschitz, rate_step
 from ..networks import ReLUNetwork
 from ..norms import AbstractNorm
 from ..quantizers import Uniform, quantize
-from ..targets import AbstractTarget
+from ..targets import AbstractTarget, Data
 from ._family import AbstractFamily
+
+# Samples that tell the scale of a target; a little less than the scale costs a fraction of a bit.
+_SAMPLES = 1001
+# An error below this many units in the last place of the target is that of float64 arithmetic.
+_FLOOR = 16
 
 
 class Rounded(NamedTuple):
@@ -21,6 +27,26 @@ class Rounded(NamedTuple):
     quantizer: Uniform
     bits_per_weight: float
     notes: str
+
+
+class _Extent(NamedTuple):
+    """How far a target is from its chord, and its largest absolute value, from samples."""
+
+    scale: float
+    largest: float
+
+
+def _extent(target: AbstractTarget) -> _Extent:
+    x = np.linspace(*target.domain, _SAMPLES)
+    if isinstance(target, Data):
+        x = np.union1d(x, target.knots)
+    values = np.asarray(target(x), np.float64)
+    largest = float(np.max(np.abs(values)))
+    place = (x - x[0]) / (x[-1] - x[0])
+    bent = np.ptp(values - (values[0] + (values[-1] - values[0]) * place))
+    # A straight line is bent by rounding only: its range is the unit.
+    scale = bent if bent > _FLOOR * np.finfo(float).eps * largest else np.ptp(values)
+    return _Extent(float(scale) if scale > 0 else 1.0, largest)
 
 
 class AbstractRule(eqx.Module):
@@ -66,7 +92,9 @@ class Bits(AbstractRule):
 class MatchedBits(AbstractRule):
     """The smallest number of bits whose error is at most `factor` times the unquantized error.
 
-    Numbers of bits are tried upward, from `least` to `most`; every trial is measured.
+    Numbers of bits are tried upward, from `least` to `most`; every trial is measured. Where the
+    unquantized network reproduces the target up to float64 arithmetic, an error of 16 units in the
+    last place of the target is accepted, and a note says so.
     """
 
     factor: float = eqx.field(static=True, default=1.1)
@@ -89,22 +117,35 @@ class MatchedBits(AbstractRule):
 
     def round(self, network, target, family, norm) -> Rounded:
         """Round to the smallest sufficient number of bits."""
-        accepted = self.factor * float(norm.distance(network, target))
+        error = float(norm.distance(network, target))
+        lower, upper = target.domain
+        floor = _FLOOR * np.finfo(float).eps * _extent(target).largest
+        floor *= (upper - lower) ** (1 / norm.p)
+        accepted = max(self.factor * error, floor)
+        exact = "the target is reproduced up to float64 arithmetic" if error <= floor else ""
         for bits in range(self.least, self.most + 1):
             rounded = _round_to_bits(network, bits)
             if float(norm.distance(rounded.network, target)) <= accepted:
-                return rounded
-        note = f"no number of bits up to {self.most} keeps the error within {self.factor:g} times"
+                return rounded._replace(notes=exact)
+        if exact:
+            note = f"{exact}, and no number of bits up to {self.most} does"
+        else:
+            note = f"no number of bits up to {self.most} keeps the error within "
+            note += f"{self.factor:g} times"
         return rounded._replace(notes=note)
 
 
 class TheoryStep(AbstractRule):
-    r"""The step that provably keeps the rate: $\eta_M = M^{-\gamma} / K_M$, rounded toward zero.
+    r"""The step that provably keeps the rate: $\eta_M = R M^{-\gamma} / K_M$, rounded toward zero.
 
-    $K_M$ is the Lipschitz constant of the realization in the parameters, from the norms of the
-    network's own layers, so rounding adds at most $M^{-\gamma}$ to the error in the sup norm, and
-    at most $M^{-\gamma}$ times (length of the domain)^{1/p} in $L^p$. A weight takes of order
-    log M bits in a shallow family and at most of order $(\log M)^2$ in a family of depth log M.
+    $R$ is the scale of the target, the range of f minus its chord (for a straight line its own
+    range, for a constant 1), and $K_M$ the Lipschitz constant of the realization in the
+    parameters, from the norms of the network's own layers. So rounding adds at most
+    $R M^{-\gamma}$ to the error in the sup norm, and at most $R M^{-\gamma}$ times
+    (length of the domain)^{1/p} in $L^p$: in proportion to the error itself, whatever the units of
+    x and f. A weight takes of order log M bits in a shallow family
+    and at most of order $(\log M)^2$ in a family of depth log M; since one grid serves the weights
+    and the biases in the units of x and of f, extreme units cost a constant number of bits more.
 
     **Arguments:**
 
@@ -138,17 +179,23 @@ class TheoryStep(AbstractRule):
                     f"`{target.name}`, {family.name}, {norm.name}. Give it: `TheoryStep(gamma=2)`."
                 )
             gamma = known.gamma
+        if math.isinf(gamma):
+            raise ValueError(
+                f"`TheoryStep()` must keep a finite rate, and `{target.name}` is reproduced "
+                f"exactly by {family.name}: its error falls to zero. Give a rate: "
+                "`TheoryStep(gamma=2)`."
+            )
         radius = max(abs(end) for end in target.domain)
-        step = _step(network, gamma, radius)
+        step = _step(network, gamma, radius, _extent(target).scale)
         quantizer = Uniform(step, rounding="toward_zero")
         bits = float(bits_per_weight(network.magnitude, step, "toward_zero"))
         rounded = quantize(network, quantizer)
         return Rounded(rounded, quantizer, bits, _resolution_note(network, rounded))
 
 
-def _step(network: ReLUNetwork, gamma: float, radius: float) -> float:
+def _step(network: ReLUNetwork, gamma: float, radius: float, scale: float) -> float:
     try:
-        return rate_step(network, gamma, radius)
+        return rate_step(network, gamma, radius, scale=scale)
     except ValueError:
         # The step with its allowance for float64 does not exist; the theory's own step says what
         # exact parameters would cost.
@@ -167,7 +214,7 @@ def _step(network: ReLUNetwork, gamma: float, radius: float) -> float:
             for w, b in zip(network.weights, network.biases, strict=True)
         ],
     )
-    return float(network.connectivity**-gamma / constant)
+    return float(scale * network.connectivity**-gamma / constant)
 
 
 def _resolution_note(network: ReLUNetwork, rounded: ReLUNetwork) -> str:
