@@ -20,12 +20,14 @@ def _labels(axes):
 
 def test_one_panel_per_target_and_family_with_what_the_table_says(result):
     axes = result.figure().axes
-    assert [ax.get_title() for ax in axes] == ["exp", "square"]
+    titles = ["exp: exp(3x), uniform-knot", "square: x^2, uniform-knot"]
+    assert [ax.get_title() for ax in axes] == titles
     rates = result.rates()
     for ax, target in zip(axes, ("exp", "square"), strict=True):
         row = rates.filter((rates["target"] == target) & (rates["rule"] == "float")).to_dicts()[0]
-        interval = f"[{row['lower']:.2f}, {row['upper']:.2f}]"
-        assert _labels(ax)[0] == rf"float: $\gamma$ = {row['gamma']:.2f} {interval}"
+        digits = 2 if f"{row['lower']:.2f}" != f"{row['upper']:.2f}" else 3
+        interval = f"[{row['lower']:.{digits}f}, {row['upper']:.{digits}f}]"
+        assert _labels(ax)[0] == rf"float: $\gamma$ = {row['gamma']:.{digits}f} {interval}"
         assert _labels(ax)[-1] == f"limit ({row['limit_label']})"
         assert "6 bits" in _labels(ax)[1]
 
@@ -38,6 +40,48 @@ def test_the_points_are_the_errors_of_the_table(result):
     drawn = [line.get_xydata() for line in lines if len(line.get_xydata()) == 4]
     expected = table.select("connectivity_before_rounding", "error").to_numpy()
     assert any(np.allclose(points, expected, rtol=1e-12) for points in drawn)
+
+
+def _colors(figure):
+    handles = figure.legends[0]
+    return {
+        text.get_text(): line.get_color()
+        for text, line in zip(handles.get_texts(), handles.legend_handles, strict=True)
+        if hasattr(line, "get_color")
+    }
+
+
+def test_a_rule_has_its_color_in_every_study(result):
+    rules = [families.TheoryStep(), families.Bits(8), families.MatchedBits(), families.Bits(6)]
+    quantized = [families.Quantized(UNIFORM, rule) for rule in rules]
+    several = studies.Study(**{**SMALL, "families": [UNIFORM, *quantized]}).run()
+    colors = _colors(several.figure())
+    names = ["float", "6 bits", "8 bits", "matched bits", "theory step"]
+    assert len({colors[name] for name in names}) == 5
+    assert colors["6 bits"] == _colors(result.figure())["6 bits"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_labels_cover_no_point_and_less_than_half_of_a_panel(count):
+    rules = [families.Bits(4), families.Bits(8), families.MatchedBits(), families.TheoryStep()]
+    quantized = [families.Quantized(UNIFORM, rule) for rule in rules]
+    names = ["exp", "square", "sine", "runge"][:count]
+    study = studies.Study(
+        [targets.get(name) for name in names], [UNIFORM, *quantized], [24, 48, 96, 192], norms.L2()
+    )
+    figure = study.run().figure()
+    figure.canvas.draw()
+    for ax in figure.axes:
+        box = ax.get_legend().get_window_extent()
+        panel = ax.get_window_extent()
+        assert box.width * box.height < 0.45 * panel.width * panel.height
+        for line in ax.get_lines():
+            if len(line.get_xdata()) == 4:
+                points = ax.transData.transform(line.get_xydata())
+                assert not any(box.contains(x, y) for x, y in points)
+    below = figure.legends[0].get_window_extent()
+    assert below.height < 0.3 * sum(ax.get_window_extent().height for ax in figure.axes)
+    assert not any(below.overlaps(ax.get_tightbbox()) for ax in figure.axes)
 
 
 def test_saved_files_are_whole_and_the_same_each_time(result, tmp_path):
@@ -69,7 +113,7 @@ def test_data_without_limit_and_exact_reproduction_are_drawn():
     figure = study.run().figure()
     assert len(figure.axes) == 4
     assert not any("limit" in label for label in _labels(figure.axes[3]))
-    assert _labels(figure.axes[0])[0] == "float: exact up to rounding, no rate"
+    assert _labels(figure.axes[0])[0] == "float: exact"
 
 
 def test_a_study_that_is_not_finished_is_drawn(tmp_path):

@@ -1,7 +1,9 @@
 """The figure of a study: one panel per target and family, readable without a manual."""
 
 import math
+import re
 import textwrap
+import zlib
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -15,38 +17,48 @@ from ._curves import Curve
 
 # Okabe and Ito's palette, told apart by every common form of color blindness; its yellow is
 # too light for lines on white. Black is for what is not rounded.
-_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2")
-_Dash = Literal["-", "--", "-.", ":"]
-_DASHES: tuple[_Dash, ...] = ("-", "-", "-", "--", "-.", ":")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_ORANGE, _SKY, _GREEN, _RED, _PINK, _BLUE = (
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#0072B2",
+)
+_Dash = Literal["-", "-."] | tuple[float, tuple[int, int]]
 _LIMIT = "#F0E442"  # that yellow, as a highlighter under the lines
 
-# A word of a verdict that there is no rate, and the reason in the legend's few letters.
-_REASONS = {
-    "rises": "rises",
-    "floor of float": "exact up to rounding",
-    "exactly zero": "exact",
-    "flat": "floor",
-    "exponential": "exponential",
-}
+_SMALL = 6.8  # points: the labels inside a panel
 
 
 class _Style(NamedTuple):
     color: str
     dash: _Dash
     width: float
+    marker: str
     size: float
+    filled: bool
     order: float
+
+
+# Errors that rounding leaves as they are lie on each other: the unrounded ones are a large hollow
+# circle, in it stands the filled diamond of the matched bits, through both the cross of the theory.
+_FLOAT = _Style("black", "-", 3.2, "o", 8.0, False, 3)
+_MATCHED = _Style(_RED, (0, (3, 2)), 1.6, "D", 4.4, True, 5)
+_THEORY = _Style(_BLUE, (2.5, (2, 3)), 1.6, "+", 12.0, True, 4)
+# A number of bits has the same color in every study.
+_BITS = ((_ORANGE, "s"), (_SKY, "^"), (_GREEN, "v"), (_PINK, "P"))
 
 
 def draw(curves: Sequence[Curve], description: dict) -> Figure:
     """Draw all curves: rows are targets, columns are families, colors are rounding rules."""
     norm = description["norm"]["name"]
     targets = [item["name"] for item in description["targets"]]
+    titles = {item["name"]: _title(item) for item in description["targets"]}
     families = list(dict.fromkeys(item["base"] for item in description["families"]))
     styles = _styles(list(dict.fromkeys(item["rule"] for item in description["families"])))
     width = max(3.5 * len(families), 5.6) + 0.7
-    height = 3.1 * len(targets) + 1.0
+    height = 2.9 * len(targets) + 1.4
     figure = Figure(figsize=(width, height))
     axes = figure.subplots(len(targets), len(families), sharex=True, sharey="row", squeeze=False)
     for i, target in enumerate(targets):
@@ -57,21 +69,21 @@ def draw(curves: Sequence[Curve], description: dict) -> Figure:
             ax.spines[["top", "right"]].set_visible(False)
             ax.tick_params(labelsize=8, which="both")
             here = [c for c in curves if (c.target, c.family) == (target, family)]
-            _panel(ax, here, styles, _MARKERS[j % len(_MARKERS)])
-            ax.set_title(f"{target}: {family}" if len(families) > 1 else target, fontsize=10)
+            _panel(ax, here, styles)
+            ax.set_title(f"{titles[target]}, {family}", fontsize=9)
         axes[i, 0].set_ylabel(f"{norm} error", fontsize=9)
     for i in range(len(targets)):
         _make_room([axes[i, j] for j in range(len(families))])
     _mark_sizes(axes, curves)
     for ax in axes[-1]:
         ax.set_xlabel("connectivity M (nonzero weights and biases)", fontsize=8.5)
-    _explain(figure, curves, norm, height)
+    rows = _explain(figure, curves, styles, norm, width, height)
     # Margins in inches: everything has a known size, and measuring the text costs as much as
     # drawing the figure.
     figure.subplots_adjust(
         left=0.75 / width,
         right=1 - 0.1 / width,
-        bottom=1.0 / height,
+        bottom=(0.65 + 0.19 * rows) / height,
         top=1 - 0.65 / height,
         wspace=0.14,
         hspace=0.2,
@@ -79,38 +91,40 @@ def draw(curves: Sequence[Curve], description: dict) -> Figure:
     return figure
 
 
+def _title(item: dict) -> str:
+    """A target's name, and its formula where it has one."""
+    formula = (item["what"].get("description") or "").partition(";")[0].partition(" on [")[0]
+    return f"{item['name']}: {formula}" if formula and formula != item["name"] else item["name"]
+
+
 def _styles(rules: Sequence[str]) -> dict[str, _Style]:
-    rounded = [rule for rule in rules if rule != "float"]
-    styles = {
-        rule: _Style(
-            _COLORS[i % len(_COLORS)], _DASHES[(i + i // len(_COLORS)) % len(_DASHES)], 1.3, 3.6, 4
-        )
-        for i, rule in enumerate(rounded)
-    }
-    # The unrounded errors lie under the others where rounding costs nothing: larger and below.
-    return {"float": _Style("black", "-", 2.2, 6.0, 3), **styles}
+    """A style per rule, decided by the rule's name and not by what else is in the study."""
+    return {rule: _style(rule) for rule in rules}
 
 
-def _panel(ax, curves: Sequence[Curve], styles: dict[str, _Style], marker: str) -> None:
-    handles = []
+def _style(rule: str) -> _Style:
+    if rule == "float":
+        return _FLOAT
+    if rule.startswith("matched"):
+        return _MATCHED
+    if rule.startswith("theory"):
+        return _THEORY
+    number = re.match(r"\d+", rule)
+    code = int(number.group()) // 2 - 2 if number else zlib.crc32(rule.encode())
+    color, marker = _BITS[code % len(_BITS)]
+    odd = bool(number) and int(rule.split()[0]) % 2 == 1
+    return _Style(color, "-." if odd else "-", 1.3, marker, 3.8, not odd, 4)
+
+
+def _panel(ax, curves: Sequence[Curve], styles: dict[str, _Style]) -> None:
+    handles, without = [], []
     for curve in curves:
         style = styles[curve.rule]
         m, e = curve.connectivity, curve.errors
         with np.errstate(divide="ignore"):
             mean = np.exp(np.log(e).mean(axis=0)) if e.size else np.zeros(0)
         good = mean > 0
-        ax.plot(
-            m[good],
-            mean[good],
-            style.dash,
-            color=style.color,
-            linewidth=style.width,
-            marker=marker,
-            markersize=style.size,
-            zorder=style.order,
-            alpha=0.9,
-            markerfacecolor="white" if curve.rule == "float" else style.color,
-        )
+        ax.add_line(_line(style, m[good], mean[good]))
         for row in e if len(e) > 1 else ():
             ax.plot(
                 m[row > 0],
@@ -122,20 +136,13 @@ def _panel(ax, curves: Sequence[Curve], styles: dict[str, _Style], marker: str) 
                 alpha=0.4,
             )
         _interval(ax, curve, style, m[good], mean[good])
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=style.color,
-                linestyle=style.dash,
-                marker=marker,
-                markersize=min(style.size, 4.5),
-                linewidth=style.width,
-                label=_label(curve),
-                markerfacecolor="white" if curve.rule == "float" else style.color,
-            )
-        )
+        if curve.fit is not None and curve.fit.established:
+            handles.append(_line(style, label=_label(curve)))
+        else:
+            without.append(curve)
+    handles += [Line2D([], [], linestyle="", label=text) for text in _without(without)]
     handles += _limit(ax, curves)
+    ax.autoscale_view()
     if not any(c.connectivity.size for c in curves):
         words = curves[0].verdict if curves else "not computed yet"
         ax.text(0.5, 0.6, textwrap.fill(words, 34), transform=ax.transAxes, ha="center", fontsize=8)
@@ -143,14 +150,27 @@ def _panel(ax, curves: Sequence[Curve], styles: dict[str, _Style], marker: str) 
         ax.legend(
             handles=handles,
             loc="lower left",
-            fontsize=6.8,
-            frameon=True,
-            framealpha=0.85,
-            edgecolor="none",
-            handlelength=2.2,
-            labelspacing=0.25,
-            borderpad=0.2,
+            fontsize=_SMALL,
+            frameon=False,
+            handlelength=2.0,
+            labelspacing=0.2,
+            borderpad=0.1,
         )
+
+
+def _line(style: _Style, x=(), y=(), label: str | None = None) -> Line2D:
+    return Line2D(
+        x,
+        y,
+        color=style.color,
+        linestyle=style.dash,
+        linewidth=style.width,
+        marker=style.marker,
+        markersize=style.size,
+        markerfacecolor=style.color if style.filled else "white",
+        zorder=style.order,
+        label=label,
+    )
 
 
 def _interval(ax, curve: Curve, style: _Style, m, mean) -> None:
@@ -186,21 +206,37 @@ def _floor(curve: Curve) -> float | None:
 
 
 def _label(curve: Curve) -> str:
-    """The rule, and its rate or in two words why it has none."""
+    """The rule, its bits, its rate with the interval and the power of the logarithm."""
     fit = curve.fit
+    assert fit is not None
     bits = curve.rows["bits_per_weight"].drop_nulls()
     name = curve.rule
     if len(bits) and bits.min() != bits.max():
-        name += f", {bits.min():.0f} to {bits.max():.0f} bits"
-    if fit is None:
-        return f"{name}: not available"
-    if fit.established:
-        low, high = fit.interval
-        return rf"{name}: $\gamma$ = {fit.gamma:.2f} [{low:.2f}, {high:.2f}]"
-    for word, text in _REASONS.items():
-        if word in curve.verdict:
-            return f"{name}: {text}, no rate"
-    return f"{name}: no rate"
+        name = f"{name.removesuffix(' bits')}, {bits.min():.0f} to {bits.max():.0f} bits"
+    low, high = fit.interval
+    digits = 2 if f"{low:.2f}" != f"{high:.2f}" else 3
+    log = rf", $(\log M)^{{{fit.coefficients[2]:.2g}}}$" if fit.model == "power_log" else ""
+    return rf"{name}: $\gamma$ = {fit.gamma:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]{log}"
+
+
+def _without(curves: Sequence[Curve]) -> list[str]:
+    """A line per reason why rules have no rate: "4, 6, 8 bits: no rate (rises)"."""
+    groups: dict[str, list[str]] = {}
+    for curve in curves:
+        groups.setdefault(_reason(curve), []).append(curve.rule)
+    return [f"{_joined(rules)}: {reason}" for reason, rules in groups.items()]
+
+
+def _reason(curve: Curve) -> str:
+    if "reproduced" in curve.verdict:
+        return "exact"
+    return "not available" if curve.fit is None else "no rate"
+
+
+def _joined(rules: Sequence[str]) -> str:
+    numbers = [rule.removesuffix(" bits") for rule in rules if re.fullmatch(r"\d+ bits", rule)]
+    words = [rule for rule in rules if not re.fullmatch(r"\d+ bits", rule)]
+    return ", ".join(words + ([", ".join(numbers) + " bits"] if numbers else []))
 
 
 def _limit(ax, curves: Sequence[Curve]) -> list[Line2D]:
@@ -225,14 +261,35 @@ def _limit(ax, curves: Sequence[Curve]) -> list[Line2D]:
 
 
 def _make_room(axes) -> None:
-    """Lower the bottom of a row of panels so that the labels do not cover the points."""
+    """Lower the bottom of a row of panels until no point is under a label.
+
+    The labels cover the left part of a panel only, and errors fall to the right: what the points
+    there leave free is used first.
+    """
     low, high = axes[0].get_ylim()
-    entries = max(
-        (len(ax.get_legend().get_texts()) for ax in axes if ax.get_legend() is not None), default=0
-    )
-    share = min(0.05 * entries, 0.45)
-    if low > 0 and np.isfinite(high / low):
-        axes[0].set_ylim(low / (high / low) ** (share / (1 - share)), high)
+    if not (low > 0 and np.isfinite(high / low) and high > low):
+        return
+    bottom = low
+    for ax in axes:
+        legend = ax.get_legend()
+        if legend is None:
+            continue
+        lines = legend.get_texts()
+        height = 2.9 / 1.2  # inches of a panel
+        share = min((len(lines) * 1.25 * _SMALL / 72 + 0.12) / height, 0.45)
+        across = (0.35 + max(len(t.get_text()) for t in lines) * _SMALL * 0.5 / 72) / 3.2
+        left, right = np.log(ax.get_xlim())
+        edge = np.exp(left + min(across, 1.0) * (right - left))
+        over = [
+            y
+            for line in ax.get_lines()
+            for x, y in line.get_xydata()
+            if x <= edge and y > 0 and np.isfinite(y)
+        ]
+        least = min(over, default=high)
+        if least > 0:
+            bottom = min(bottom, high * (least / high) ** (1 / (1 - share)))
+    axes[0].set_ylim(bottom, high)
 
 
 def _mark_sizes(axes, curves: Sequence[Curve]) -> None:
@@ -249,32 +306,31 @@ def _mark_sizes(axes, curves: Sequence[Curve]) -> None:
         ax.yaxis.set_minor_locator(NullLocator())
 
 
-def _explain(figure: Figure, curves: Sequence[Curve], norm: str, height: float) -> None:
-    """The title, and what is drawn in one legend under the figure."""
+def _explain(figure, curves, styles, norm: str, width: float, height: float) -> int:
+    """The title, and what is drawn in one legend under the figure; returns the legend's rows."""
     fits = [curve.fit for curve in curves if curve.fit is not None]
-    handles: list[Line2D | Patch] = [
-        Line2D(
-            [],
-            [],
-            color="black",
-            marker="o",
-            markerfacecolor="white",
-            linewidth=2.2,
-            label="measured error",
-        )
-    ]
+    handles: list[Line2D | Patch] = [_line(style, label=rule) for rule, style in styles.items()]
     if any(fit.established for fit in fits):
         label = r"fit $C\,M^{-\gamma}$ and its extension"
         handles.append(Line2D([], [], color="black", linewidth=0.7, label=label))
         handles.append(Patch(color="black", alpha=0.18, label=r"interval of $\gamma$"))
-    if any(np.isfinite(curve.limits).any() for curve in curves):
+    if any((curve.limits > 0).any() for curve in curves):
         label = "limit: what the error is held against"
         handles.append(Line2D([], [], color=_LIMIT, linewidth=4, alpha=0.9, label=label))
     if any(_floor(curve) is not None for curve in curves):
         handles.append(Line2D([], [], color="black", linestyle=":", linewidth=1, label="floor"))
-    figure.legend(handles=handles, loc="lower center", ncols=3, fontsize=8, frameon=False)
+    columns = 4 if width > 7 else 3
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=columns,
+        fontsize=7.5,
+        frameon=False,
+        columnspacing=1.2,
+    )
     figure.suptitle(
         f"{norm} error of ReLU networks against their connectivity M",
-        fontsize=12,
+        fontsize=12 if width > 7 else 11,
         y=1 - 0.12 / height,
     )
+    return math.ceil(len(handles) / columns)
