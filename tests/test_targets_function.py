@@ -171,7 +171,7 @@ def test_the_estimated_limit_is_that_of_the_built_in(name, norm):
     builtin = targets.get(name)
     own = targets.Function(builtin, builtin.domain, breakpoints=builtin.breakpoints)
     for family in (FREE, UNIFORM):
-        expected, found = builtin.limit(norm, family, 8), own.limit(norm, family, 8)
+        expected, found = builtin.limit(norm, family, 200), own.limit(norm, family, 200)
         assert found.label == expected.label
         if expected.label != "none":
             assert found.value == pytest.approx(expected.value, rel=1e-3)
@@ -276,3 +276,45 @@ def test_load_says_what_is_wrong(folder, where, text):
     with pytest.raises((ValueError, TypeError), match=text) as caught:
         targets.load(where, (0, 1))
     assert "\n" not in str(caught.value)
+
+
+KINDS = [FREE, UNIFORM, Family("dyadic-tree")]
+
+
+@pytest.mark.parametrize("norm", [L1, L2, SUP], ids=["L1", "L2", "Sup"])
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: np.abs(x - 0.3),
+        lambda x: np.abs(x - 0.5),  # where halving meets it
+        lambda x: np.abs(x - 0.25) + np.exp(x),
+        lambda x: np.maximum(0, x - 0.37),
+        lambda x: x**1.2,
+        lambda x: np.abs(np.sin(7 * x)),
+        lambda x: np.sqrt(np.abs(x - 0.4)),
+    ],
+)
+def test_uniform_knots_have_no_rate_where_a_kink_was_not_declared(fn, norm):
+    target = targets.Function(fn, (0.0, 1.0))
+    assert target.rate(UNIFORM, norm) is None
+    assert target.rate(Family("dyadic-tree"), norm) is None
+    free = target.rate(FREE, norm)
+    assert free is None or (free.gamma == 2.0 and free.estimated)
+
+
+@pytest.mark.parametrize("where", [(), (0.5,)], ids=["undeclared", "declared"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda family: family.kind)
+def test_a_jump_has_no_known_rate(kind, where):
+    for fn in (lambda x: (x > 0.5) * 1.0, lambda x: np.exp(x) + 1e-3 * (x > 0.5)):
+        target = targets.Function(fn, (0.0, 1.0), breakpoints=where)
+        assert target.rate(kind, SUP) is None and target.rate(kind, L2) is None
+
+
+def test_only_a_declared_bound_proves_a_rate():
+    for fn in (np.exp, lambda x: x**2.5, lambda x: 1 / (1 + 25 * x**2)):
+        for kind in KINDS:
+            guess = targets.Function(fn, (0.0, 1.0)).rate(kind, SUP)
+            assert guess.gamma == 2.0 and guess.estimated and "not proven" in guess.source
+    declared = targets.Function(np.sin, (0.0, 1.0), curvature=1.0)
+    assert not any(declared.rate(kind, SUP).estimated for kind in KINDS)
+    assert not targets.get("exp").rate(FREE, SUP).estimated

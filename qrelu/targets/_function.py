@@ -184,9 +184,14 @@ class Function(AbstractTarget):
         return np.array(bound)
 
     def rate(self, family, norm) -> KnownRate | None:
-        """2 where the second derivative is bounded, as declared or as estimated; otherwise None."""
+        """2 where the second derivative is bounded, as declared or as estimated; otherwise None.
+
+        For free knots an estimate of a finite integral of a power of f'' is enough. What follows
+        from an estimate is marked as `estimated`. A kink or a singular point that was not declared
+        is found too: then uniform knots have no known rate.
+        """
         kind = kind_of(family)
-        exponent_of(norm)
+        p = exponent_of(norm)
         free = kind == "free-knot"
         if not free and (self.breakpoints or kind not in ("uniform-knot", "dyadic-tree")):
             return None
@@ -194,9 +199,15 @@ class Function(AbstractTarget):
             if math.isfinite(self._curvature):
                 return KnownRate(2.0, 0.0, "classical, from the declared bound on f''")
         shape = self._estimates.shape
-        if shape.complete and not shape.rough:
-            return KnownRate(2.0, 0.0, "classical, f'' resolved numerically")
-        return None
+        if not shape.complete or self._estimates.jumps:
+            return None
+        if free:
+            known = math.isfinite(self._estimates.integral(1 / (2 + 1 / p)))
+        else:
+            known = math.isfinite(largest_curvature(shape))
+        if not known:
+            return None
+        return KnownRate(2.0, 0.0, "classical; f'' estimated numerically, not proven", True)
 
     def limit(self, norm, family, size: int) -> Limit:
         """The asymptotic limit from a numerical second derivative where it is resolved, or none."""

@@ -12,11 +12,14 @@ class KnownRate(NamedTuple):
     - `gamma`: the exponent; infinite where the function is reproduced from some size on.
     - `log_power`: the power of the logarithm that multiplies, 0 where there is none.
     - `source`: where it comes from, "derived" with a reason or the paper.
+    - `estimated`: whether the regularity behind it was read off numerical values, so that the rate
+      is likely but not proven.
     """
 
     gamma: float
     log_power: float
     source: str
+    estimated: bool = False
 
 
 class Regularity(NamedTuple):

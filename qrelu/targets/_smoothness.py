@@ -16,6 +16,9 @@ _DEEPEST = 44  # halvings; beyond, two points of a cell in (0, 1) are no longer 
 _DEEP = 12  # halvings after which a resolved cell is a sign of a singular point beside it
 _MOST_CELLS = 2048  # at one level; more means a function that is rough everywhere
 
+_ODD = 0.37139  # where each part is cut first: at no place that a person would choose
+_NEAR, _WIDER = 2.0**-43, 1024  # a difference over a gap that stays over a wider one is a jump
+
 _ANGLES = (np.arange(_DEGREE + 1) + 0.5) * math.pi / (_DEGREE + 1)
 _NODES = np.cos(_ANGLES)
 # Discrete orthogonality of the Chebyshev polynomials at their zeros.
@@ -47,7 +50,10 @@ def smoothness(evaluate: Callable[[np.ndarray], np.ndarray], cuts: tuple[float, 
     level of rounding are set to 0 before the series is differentiated, so that a linear function
     has second derivative 0.
     """
-    lower, upper = np.asarray(cuts[:-1], float), np.asarray(cuts[1:], float)
+    # A kink in the middle of the domain, or at another point that halving meets, would go unseen.
+    odd = [a + _ODD * (b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
+    points = np.unique([*cuts, *odd])
+    lower, upper = points[:-1], points[1:]
     found, scale, rough = [], 0.0, ()
     for level in range(_DEEPEST + 1):
         middle, half = (lower + upper) / 2, (upper - lower) / 2
@@ -136,6 +142,24 @@ class Estimates:
     @cached_property
     def shape(self) -> Smoothness:
         return smoothness(self._evaluate, self._cuts)
+
+    @cached_property
+    def jumps(self) -> bool:
+        """Whether the function jumps at a cut or where its second derivative is not resolved.
+
+        At a point where f is Hoelder continuous with an exponent a, its difference over a gap is
+        the part 1024^-a of that over a gap 1024 times as wide: below one half for a > 0.1.
+        """
+        lower, upper = self._cuts[0], self._cuts[-1]
+        places = [*self._cuts[1:-1], *(sum(cell) / 2 for cell in self.shape.rough)]
+        if not places or not self.shape.complete:
+            return False
+        centers = np.asarray(places)[:, None]
+        gaps = (upper - lower) * _NEAR * np.array([1, _WIDER])
+        values = self._evaluate(np.clip(np.stack([centers - gaps, centers + gaps]), lower, upper))
+        near, far = np.abs(values[1] - values[0]).T
+        scale = np.abs(self._evaluate(np.linspace(lower, upper, 65))).max()
+        return bool(np.any((near > far / 2) & (near > 1e-9 * scale)))
 
     def integral(self, s: float) -> float:
         """The integral of |f''|^s, NaN where it is not established."""
