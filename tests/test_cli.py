@@ -7,11 +7,13 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from qrelu import studies
 from qrelu._cli import app
+from qrelu.rates import fit_rate
 from qrelu.studies import Study
 
 QUICK = ["--family", "uniform-knot", "--size", "13,25,49,97", "--bits", "6"]
@@ -255,14 +257,19 @@ def test_exact_reproduction_is_no_failure(folder):
     assert "the function is reproduced exactly from M = " in " ".join(done.stdout.split())
 
 
-def test_a_power_of_the_logarithm_is_shown_on_every_width(folder):
-    arguments = ["rate", "--target", "weierstrass", "--norm", "sup", "--bits", "none"]
-    rows = _run(*arguments, "--family", "uniform-knot", "--json").stdout
-    (row,) = json.loads(rows)["rates"]
-    wanted = row["model"] == "power_log"
-    for columns in ("80", "120"):
-        done = _run(*arguments, "--family", "uniform-knot", env={"COLUMNS": columns})
-        assert ("times (log M)^" in done.stdout) == wanted
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_a_power_of_the_logarithm_is_shown_on_every_width(folder, monkeypatch, columns):
+    sizes = np.array([24, 48, 96, 192, 384, 768, 1536])
+    fit = fit_rate(sizes, np.log(sizes) ** 0.75 * sizes**-2.0)
+    assert fit.model == "power_log"
+    power = f"(log M)^{fit.coefficients[2]:.2f}"
+    monkeypatch.setattr(studies._curves, "fit_rate", lambda *_, **__: fit)
+    arguments = ["rate", "--target", "square", *QUICK, "--bits", "none"]
+    done = _run(*arguments, env={"COLUMNS": columns})
+    assert f"a rate times {power} on M = 24 to 1536" in done.stdout
+    (place,) = (folder / "qrelu-runs").iterdir()
+    labels = studies.load(place).figure().axes[0].get_legend().get_texts()
+    assert labels[0].get_text().endswith(rf"$(\log M)^{{{fit.coefficients[2]:.2g}}}$")
 
 
 def test_an_interrupt_says_what_is_kept(folder, monkeypatch):

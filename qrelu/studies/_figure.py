@@ -153,6 +153,7 @@ def _panel(ax, curves: Sequence[Curve], styles: dict[str, _Style]) -> None:
             fontsize=_SMALL,
             frameon=False,
             handlelength=2.0,
+            markerscale=0.7,
             labelspacing=0.2,
             borderpad=0.1,
         )
@@ -323,6 +324,7 @@ def _explain(figure, curves, styles, norm: str, width: float, height: float) -> 
     figure.legend(
         handles=handles,
         loc="lower center",
+        bbox_to_anchor=(0.5, 0.05 / height),
         ncols=columns,
         fontsize=7.5,
         frameon=False,
