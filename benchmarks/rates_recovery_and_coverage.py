@@ -1,6 +1,6 @@
 """`fit_rate` recovers known rates, and its 95 % intervals over replicates cover 93 to 98 %.
 
-Run: python benchmarks/rates_recovery_and_coverage.py [--simulations 1000] [--others 400]
+Run: python benchmarks/rates_recovery_and_coverage.py [--simulations 1000] [--others 500]
 
 First exact sequences, with and without 1 % noise. Then simulated replicates: 3, 5 and 8 seeds, with
 independent errors and AR(1) errors of 0.5 and 0.8 along the sizes, the model chosen inside every
@@ -92,7 +92,7 @@ def main():
     """Measure, print, assert."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=1000)
-    parser.add_argument("--others", type=int, default=400)
+    parser.add_argument("--others", type=int, default=500)
     options = parser.parse_args()
 
     print(f"{'exact sequence':28s} {'gamma':>8s} {'lower':>8s} {'upper':>8s}  model")

@@ -9,11 +9,13 @@ The choice of a model costs coverage when it is made once and forgotten. Here th
 without any model, from the differences between replicates, and so is its correlation rho along the
 sizes. AICc of the mean under that noise compares all models on all tails (a size left out counts as
 a parameter). The plain power on all sizes stands unless something beats it by `_STAND`; if it
-falls, the interval is the union over all candidates within `_NEAR` of the best one.
+falls, all candidates within `_NEAR` of the best one count with Akaike's weights [burnham2002], and
+the interval is the central 95 % of the mixture of their t distributions (the union of their
+intervals covers up to 0.995, with twice the width).
 """
 
 import numpy as np
-from scipy.special import fdtri, stdtrit
+from scipy.special import fdtri, stdtr, stdtrit
 
 from ._envelope import Envelope
 from ._models import Candidate, above_floor, bends_up, fit_model, starts
@@ -24,8 +26,8 @@ MODELS = ("power", "power_log", "power_floor", "power_correction", "two_correcti
 # One parameter more wins by 8 with probability P(chi^2_1 > 10) = 0.0016, several tails and models
 # with about 0.02: the loss of coverage under a plain power stays below a hundredth.
 _STAND = 8.0
-# Measured on logarithms and corrections: 2 covers 0.84 to 0.93, 5 covers 0.97 to 1.
-_NEAR = 3.0
+# Measured on corrections and logarithms: 3 covers 0.92 to 0.98, 4 covers 0.93 to 0.99.
+_NEAR = 3.5
 
 
 def _correlation(d) -> float:
@@ -50,6 +52,20 @@ def _candidates(m, y, models) -> list[Candidate]:
                 continue
             found.append(fit)
     return found
+
+
+def _quantile(weights, means, spreads, freedom: int, level: float) -> float:
+    """Quantile of a mixture of Student's t distributions, by bisection."""
+    spreads = np.maximum(spreads, 1e-12)
+    reach = -stdtrit(freedom, 1e-6) * spreads.max()
+    low, high = means.min() - reach, means.max() + reach
+    for _ in range(50):
+        middle = (low + high) / 2
+        if weights @ stdtr(freedom, (middle - means) / spreads) < level:
+            low = middle
+        else:
+            high = middle
+    return float((low + high) / 2)
 
 
 def over_replicates(m, y, models=MODELS) -> Envelope | None:
@@ -83,12 +99,12 @@ def over_replicates(m, y, models=MODELS) -> Envelope | None:
         near = plain
     else:
         near = [c for c in pool if criterion(c) <= least + _NEAR] or pool[:1]
-    t = stdtrit(replicates - 1, 0.975) / np.sqrt(replicates)
-    lower, upper = np.inf, -np.inf
-    for c in near:
-        half = t * float(np.std(d[:, c.start :] @ c.influence, ddof=1))
-        lower, upper = min(lower, c.gamma - half), max(upper, c.gamma + half)
+    means = np.array([c.gamma for c in near])
+    spreads = np.array([np.std(d[:, c.start :] @ c.influence, ddof=1) for c in near])
+    weights = np.exp((least - np.array([criterion(c) for c in near])) / 2)
+    mixture = weights / weights.sum(), means, spreads / np.sqrt(replicates), replicates - 1
+    lower, upper = _quantile(*mixture, 0.025), _quantile(*mixture, 0.975)
     best = near[0]
     f = replicates * float(np.sum(whiten(best.residuals) ** 2)) / square / best.freedom
     misfit = bool(f > fdtri(best.freedom, freedom, 0.9999))
-    return Envelope(best, best.gamma, float(lower), float(upper), misfit)
+    return Envelope(best, best.gamma, min(lower, best.gamma), max(upper, best.gamma), misfit)
