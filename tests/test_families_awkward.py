@@ -1,5 +1,8 @@
 """Functions of the unfriendly kind: written in JAX, linear, huge, tiny, with jumps."""
 
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -138,3 +141,62 @@ def test_jumps_are_told_from_steep_and_singular_places():
         targets.get("weierstrass"),
     ):
         assert found(fn).places.size == 0
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=_name)
+@pytest.mark.parametrize("family", BASES, ids=_name)
+def test_a_value_that_is_not_finite_is_named_with_its_place(family, norm):
+    target = _function(lambda x: np.where(np.abs(x - 0.5) < 1e-3, np.nan, x))
+    with pytest.raises(ValueError, match=r"f\(0\.[45]\d*\) is nan\. Shrink the domain") as caught:
+        family.fit(target, 96, norm=norm)
+    place = float(str(caught.value).split("f(")[1].split(")")[0])
+    assert np.isnan(target(place))
+
+
+MISTAKES = """
+import numpy as np
+from qrelu import families, norms, targets
+exp = targets.get("exp")
+calls = [
+    lambda f: f.fit("exp", 24, norm=norms.L2()),
+    lambda f: f.fit(np.sin, 24, norm=norms.L2()),
+    lambda f: f.fit(exp, 24, norm="L2"),
+    lambda f: f.fit(exp, 24, norm=norms.L2),
+    lambda f: f.fit(exp, 24.0, norm=norms.L2()),
+]
+bases = [families.FreeKnot(), families.UniformKnot(), families.DyadicTree()]
+for family in [*bases, families.Quantized(bases[0], families.Bits(4))]:
+    for call in calls:
+        try:
+            call(family)
+        except TypeError as error:
+            print(error)
+for wrong in [(families.FreeKnot, families.Bits(4)), (families.FreeKnot(), 4)]:
+    try:
+        families.Quantized(*wrong)
+    except TypeError as error:
+        print(error)
+"""
+
+
+def test_wrong_types_get_one_sentence():
+    """In a process of its own: here the annotations are executed and speak first."""
+    done = subprocess.run([sys.executable, "-c", MISTAKES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4 * 5 + 2
+    for family in range(4):
+        for line, text in zip(
+            lines[5 * family : 5 * family + 5],
+            (
+                "must get a target; got 'exp'. Get one by name with `targets.get`",
+                "must get a target; got ufunc.",
+                "must get a norm as `norm`; got 'L2'. Pass a norm, for example `norms.L2()`.",
+                "must get a norm as `norm`; got the class L2.",
+                "must be a whole number of nonzero parameters; got 24.0",
+            ),
+            strict=True,
+        ):
+            assert text in line and line.startswith("`")
+    assert "must get a family, for example `FreeKnot()`" in lines[-2]
+    assert "must get a rule, for example `Bits(8)`; got 4" in lines[-1]

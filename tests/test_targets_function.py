@@ -121,6 +121,10 @@ def test_a_random_function_is_refused():
     [
         ((1, 0), "Swap the ends"),
         ((1, 1), "positive length"),
+        ((0, 1e-320), "other units for x"),
+        ((0, 1e200), "other units for x"),
+        ((-1e308, 1e308), "other units for x"),
+        ((1, 1 + 2**-52), "Shift x"),
         ((0, math.inf), "must be finite"),
         ((0, math.nan), "must be finite"),
         ((0,), r"Write it like \(0.0, 1.0\)"),

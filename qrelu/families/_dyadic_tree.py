@@ -8,7 +8,7 @@ from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
 from ._best_values import best_values
-from ._family import AbstractFamily, checked_size
+from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
 from ._spline import Spline
 
@@ -90,9 +90,11 @@ class DyadicTree(AbstractFamily):
 
         **Raises:**
 
+        - `TypeError`: what is no target, no norm or no whole number.
         - `ValueError`: a size below the smallest tree or beyond 8,192 leaves, or a target with
           NaN or infinite values.
         """
+        check_types("DyadicTree().fit(target, size, norm=...)", target, norm)
         size = checked_size("DyadicTree().fit(target, size)", size, self.minimum_size)
         levels = self._levels(size)
         if levels > _MOST_LEVELS:

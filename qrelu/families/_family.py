@@ -2,6 +2,7 @@
 
 import abc
 import numbers
+from typing import Any
 
 import equinox as eqx
 
@@ -43,6 +44,22 @@ class AbstractFamily(eqx.Module):
         self, target: AbstractTarget, size: int, *, norm: AbstractNorm, key=None
     ) -> Approximant:
         """An approximant of `target` with connectivity at most `size`, good in `norm`."""
+
+
+def check_types(call: str, target: Any, norm: Any) -> None:
+    """An error in one sentence for what is no target or no norm."""
+    if not isinstance(target, AbstractTarget):
+        cure = "Get one by name with `targets.get`, or wrap a function in `targets.Function`."
+        raise TypeError(f"`{call}` must get a target; got {_in_words(target)}. {cure}")
+    if not isinstance(norm, AbstractNorm):
+        cure = "Pass a norm, for example `norms.L2()`."
+        raise TypeError(f"`{call}` must get a norm as `norm`; got {_in_words(norm)}. {cure}")
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return repr(value) if isinstance(value, str) else type(value).__name__
 
 
 def checked_size(call: str, size: int, minimum: int) -> int:

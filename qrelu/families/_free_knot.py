@@ -4,7 +4,7 @@ from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
 from ._best_spline import best_spline
-from ._family import AbstractFamily, checked_size
+from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
 from ._spline import HINGE, network_from_spline, pieces_for
 
@@ -66,8 +66,10 @@ class FreeKnot(AbstractFamily):
 
         **Raises:**
 
+        - `TypeError`: what is no target, no norm or no whole number.
         - `ValueError`: a size below 4, or a target with NaN or infinite values.
         """
+        check_types("FreeKnot().fit(target, size, norm=...)", target, norm)
         size = checked_size("FreeKnot().fit(target, size)", size, self.minimum_size)
         spline = best_spline(quadrature(target), pieces_for(size), norm.p)
         network = network_from_spline(spline)

@@ -112,14 +112,22 @@ def quadrature(target: AbstractTarget) -> Quadrature:
 
     def function(x):
         # A copy: JAX gives views that cannot be written, and f(x) = x may give x itself.
-        return np.array(target(x), dtype=np.float64)
+        values = np.array(target(x), dtype=np.float64)
+        if values.shape == x.shape and not np.all(np.isfinite(values)):
+            place = tuple(np.argwhere(~np.isfinite(values))[0])
+            raise ValueError(
+                f"`fit(target)` must get a target that is finite on its domain; "
+                f"{target.name}({float(x[place])!r}) is {values[place]}. Shrink the domain, or "
+                "define the value there with `numpy.where`."
+            )
+        return values
 
-    sampled = function(np.concatenate([[lower], mesh, [upper]]))
-    if sampled.shape != (mesh.size + 2,) or not np.all(np.isfinite(sampled)):
+    points = np.concatenate([[lower], mesh, [upper]])
+    sampled = function(points)
+    if sampled.shape != points.shape:
         raise ValueError(
-            f"`fit(target)` needs a target with one finite value per point; `{target.name}` "
-            f"returned NaN, inf or another shape on [{lower:g}, {upper:g}]. "
-            "Change the domain or the function."
+            f"`fit(target)` must get a target with one value per point; `{target.name}` returned "
+            f"shape {sampled.shape} for {points.shape}. Change the function."
         )
     scale = float(np.max(np.abs(sampled)))
     return Quadrature(

@@ -4,7 +4,7 @@ from ..networks import normalize
 from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
-from ._family import AbstractFamily
+from ._family import AbstractFamily, check_types
 from ._rules import AbstractRule
 
 
@@ -21,6 +21,12 @@ class Quantized(AbstractFamily):
     rule: AbstractRule
 
     def __check_init__(self):
+        for given, wanted, example in (
+            (self.family, AbstractFamily, "a family, for example `FreeKnot()`"),
+            (self.rule, AbstractRule, "a rule, for example `Bits(8)`"),
+        ):
+            if not isinstance(given, wanted):
+                raise TypeError(f"`Quantized(family, rule)` must get {example}; got {given!r}.")
         if isinstance(self.family, Quantized):
             raise ValueError(
                 "`Quantized(family, rule)` must wrap a family with float64 parameters; got a "
@@ -71,6 +77,7 @@ class Quantized(AbstractFamily):
 
         An `Approximant` with values exactly on the grid.
         """
+        check_types("Quantized(family, rule).round(..., target, norm=...)", target, norm)
         network = normalize(approximant.network)
         rounded = self.rule.round(network, target, self.family, norm)
         notes = "; ".join(note for note in (approximant.notes, rounded.notes) if note)

@@ -6,7 +6,7 @@ from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
 from ._best_values import best_values
-from ._family import AbstractFamily, checked_size
+from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
 from ._spline import HINGE, network_from_spline, pieces_for
 
@@ -56,8 +56,10 @@ class UniformKnot(AbstractFamily):
 
         **Raises:**
 
+        - `TypeError`: what is no target, no norm or no whole number.
         - `ValueError`: a size below 4, or a target with NaN or infinite values.
         """
+        check_types("UniformKnot().fit(target, size, norm=...)", target, norm)
         size = checked_size("UniformKnot().fit(target, size)", size, self.minimum_size)
         pieces = pieces_for(size)
         points = quadrature(target)

@@ -3,6 +3,11 @@
 import math
 from collections.abc import Sequence
 
+# A power of the length up to the third stays in the range of float64.
+_SHORTEST = 1e-90
+# A length of a million floats.
+_RELATIVE = 2.0**-32
+
 
 def interval(domain: Sequence[float | int], where: str) -> tuple[float, float]:
     """The domain as two floats, lower < upper, both finite."""
@@ -20,6 +25,16 @@ def interval(domain: Sequence[float | int], where: str) -> tuple[float, float]:
     if lower >= upper:
         cure = "Swap the ends." if lower > upper else "Give an interval of positive length."
         raise ValueError(f"`{where}` must have lower < upper; got ({lower:g}, {upper:g}). {cure}")
+    if not (_SHORTEST < upper - lower < 1 / _SHORTEST):
+        raise ValueError(
+            f"`{where}` must have a length between {_SHORTEST:g} and {1 / _SHORTEST:g}; got "
+            f"({lower:g}, {upper:g}). Choose other units for x."
+        )
+    if upper - lower < _RELATIVE * max(abs(lower), abs(upper)):
+        raise ValueError(
+            f"`{where}` must be wide enough to hold points between its ends; got "
+            f"({lower!r}, {upper!r}). Shift x, so that the domain begins at 0."
+        )
     return lower, upper
 
 

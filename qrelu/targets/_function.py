@@ -204,7 +204,7 @@ class Function(AbstractTarget):
         if free:
             known = math.isfinite(self._estimates.integral(1 / (2 + 1 / p)))
         else:
-            known = math.isfinite(largest_curvature(shape))
+            known = self._estimates.bounded
         if not known:
             return None
         return KnownRate(2.0, 0.0, "classical; f'' estimated numerically, not proven", True)

@@ -16,7 +16,7 @@ _DEEPEST = 44  # halvings; beyond, two points of a cell in (0, 1) are no longer 
 _DEEP = 12  # halvings after which a resolved cell is a sign of a singular point beside it
 _MOST_CELLS = 2048  # at one level; more means a function that is rough everywhere
 
-_ODD = 0.37139  # where each part is cut first: at no place that a person would choose
+_ODD = 0.37139  # where a second look begins to halve: no place that a person would choose
 _NEAR, _WIDER = 2.0**-43, 1024  # a difference over a gap that stays over a wider one is a jump
 
 _ANGLES = (np.arange(_DEGREE + 1) + 0.5) * math.pi / (_DEGREE + 1)
@@ -50,10 +50,7 @@ def smoothness(evaluate: Callable[[np.ndarray], np.ndarray], cuts: tuple[float, 
     level of rounding are set to 0 before the series is differentiated, so that a linear function
     has second derivative 0.
     """
-    # A kink in the middle of the domain, or at another point that halving meets, would go unseen.
-    odd = [a + _ODD * (b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
-    points = np.unique([*cuts, *odd])
-    lower, upper = points[:-1], points[1:]
+    lower, upper = np.asarray(cuts[:-1], float), np.asarray(cuts[1:], float)
     found, scale, rough = [], 0.0, ()
     for level in range(_DEEPEST + 1):
         middle, half = (lower + upper) / 2, (upper - lower) / 2
@@ -144,14 +141,28 @@ class Estimates:
         return smoothness(self._evaluate, self._cuts)
 
     @cached_property
+    def bounded(self) -> bool:
+        """Whether the second derivative looks bounded between the cuts.
+
+        A kink in the middle of the domain, or at another point that halving meets, goes unseen:
+        so a second look halves from other points.
+        """
+        if not math.isfinite(largest_curvature(self.shape)):
+            return False
+        pairs = zip(self._cuts, self._cuts[1:], strict=False)
+        cuts = sorted({*self._cuts, *(a + _ODD * (b - a) for a, b in pairs)})
+        return math.isfinite(largest_curvature(smoothness(self._evaluate, tuple(cuts))))
+
+    @cached_property
     def jumps(self) -> bool:
-        """Whether the function jumps at a cut or where its second derivative is not resolved.
+        """Whether the function jumps at the edge of a cell or where its second derivative is not resolved.
 
         At a point where f is Hoelder continuous with an exponent a, its difference over a gap is
         the part 1024^-a of that over a gap 1024 times as wide: below one half for a > 0.1.
         """
         lower, upper = self._cuts[0], self._cuts[-1]
-        places = [*self._cuts[1:-1], *(sum(cell) / 2 for cell in self.shape.rough)]
+        edges = self.shape.lower[self.shape.lower > lower]
+        places = [*self._cuts[1:-1], *edges, *(sum(cell) / 2 for cell in self.shape.rough)]
         if not places or not self.shape.complete:
             return False
         centers = np.asarray(places)[:, None]
