@@ -155,7 +155,7 @@ class Estimates:
 
     @cached_property
     def jumps(self) -> bool:
-        """Whether the function jumps at the edge of a cell or where its second derivative is not resolved.
+        """Whether the function jumps at the edge of a cell or inside one that is not resolved.
 
         At a point where f is Hoelder continuous with an exponent a, its difference over a gap is
         the part 1024^-a of that over a gap 1024 times as wide: below one half for a > 0.1.
