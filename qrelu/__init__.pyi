@@ -4,6 +4,7 @@ from . import networks as networks
 from . import norms as norms
 from . import quantizers as quantizers
 from . import rates as rates
+from . import rounding as rounding
 from . import studies as studies
 from . import targets as targets
 from .networks import ReLUNetwork as ReLUNetwork
@@ -22,6 +23,7 @@ __all__ = [
     "quantizers",
     "rates",
     "realize",
+    "rounding",
     "studies",
     "targets",
 ]

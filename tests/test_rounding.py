@@ -1,0 +1,397 @@
+"""Feedback rounding: grid values, the bound of the nearest plane, and the bits that it saves."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qrelu import networks, norms, quantizers, rounding, targets
+from qrelu.networks import ReLUNetwork
+from qrelu.quantizers import FixedPoint, Uniform
+
+
+def problem(seed, rows=2, columns=5, points=40):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(points, 3)) @ rng.normal(size=(3, columns))
+    features += 0.2 * rng.normal(size=(points, columns))
+    return rng.normal(size=(rows, columns)), features
+
+
+def loss(rounded, matrix, features):
+    return float(np.sum((features @ (np.asarray(rounded) - matrix).T) ** 2))
+
+
+def hinges(pieces):
+    """exp(3x) on [0, 1] by hinges at equidistributed knots, least-squares coefficients."""
+    target = targets.get("exp")
+    # The integral of |f''|^(2/5) is a multiple of exp(6x/5) - 1, inverted here.
+    knots = np.log1p(np.arange(pieces + 1) / pieces * np.expm1(1.2)) / 1.2
+    x = (np.arange(24 * pieces) + 0.5) / (24 * pieces)
+    features = np.column_stack([np.maximum(x[:, None] - knots[:-1], 0.0), np.ones(x.size)])
+    coefficients = np.linalg.lstsq(features, target(x), rcond=None)[0]
+    net = ReLUNetwork(
+        (np.ones((pieces, 1)), coefficients[None, :-1]), (-knots[:-1], coefficients[-1:])
+    )
+    return net, target, x[:, None]
+
+
+def outputs(net, points):
+    h = points
+    for i, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+        h = np.maximum(h, 0) if i else h
+        h = h @ np.asarray(w, np.float64).T + np.asarray(b, np.float64)
+    return h
+
+
+def deep(seed, widths=(2, 12, 12, 3)):
+    net = networks.he_normal(widths, key=jax.random.key(seed))
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), net)
+
+
+def on_grid(tree, q):
+    return all(np.array_equal(np.asarray(q(leaf)), leaf) for leaf in jax.tree.leaves(tree))
+
+
+# -- the claim --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pieces, bits, nearest_bits", [(8, 5, 6), (16, 6, 9), (32, 7, 9)])
+def test_feedback_saves_bits(pieces, bits, nearest_bits):
+    net, target, points = hinges(pieces)
+    allowed = 1.5 * norms.L2().distance(net, target)
+
+    def feedback_error(bits):
+        q = Uniform(2.0**-bits)
+        rounded = rounding.feedback(net, q, points, values=target(points))
+        assert on_grid(rounded, q)
+        return norms.L2().distance(rounded, target)
+
+    assert feedback_error(bits) <= allowed < feedback_error(bits - 1)
+    for fewer in range(1, nearest_bits):
+        plain = quantizers.quantize(net, Uniform(2.0**-fewer))
+        assert norms.L2().distance(plain, target) > allowed
+
+
+def test_a_finer_output_bias_saves_more():
+    net, target, points = hinges(16)
+    q, fine = Uniform(2.0**-5), Uniform(2.0**-10)
+    coarse = rounding.feedback(net, q, points)
+    finer = rounding.feedback(net, q, points, bias_quantizer=fine)
+    assert norms.L2().distance(finer, target) < norms.L2().distance(coarse, target)
+    assert on_grid(finer.biases[1], fine) and not on_grid(finer.biases[1], q)
+    assert on_grid((finer.weights, finer.biases[0]), q)
+
+
+def test_the_opposite_order_fails():
+    net, _, points = hinges(32)
+    features = np.maximum(points + net.biases[0], 0.0)
+    gram, q, matrix = features.T @ features, Uniform(2.0**-8), net.weights[1]
+    left = rounding.nearest_plane(matrix, q, gram, order=np.arange(32))
+    right = rounding.nearest_plane(matrix, q, gram, order=np.arange(32)[::-1])
+    chosen = rounding.nearest_plane(matrix, q, gram)
+    assert loss(right, matrix, features) > 25 * loss(left, matrix, features)
+    assert loss(chosen, matrix, features) <= loss(left, matrix, features) * (1 + 1e-6)
+
+
+def test_hinges_in_any_order_and_direction_find_their_order():
+    net, target, points = hinges(32)
+    shuffle = np.random.default_rng(0).permutation(32)
+    mixed = ReLUNetwork(
+        (net.weights[0][shuffle], net.weights[1][:, shuffle]),
+        (net.biases[0][shuffle], net.biases[1]),
+    )
+    # x -> 1 - x turns the hinges to the left; the target turns with them.
+    turned = ReLUNetwork(
+        (-mixed.weights[0], mixed.weights[1]), (1 + mixed.biases[0], mixed.biases[1])
+    )
+    q = Uniform(2.0**-7)
+    straight = outputs(rounding.feedback(net, q, points), points)
+    other = outputs(rounding.feedback(turned, q, 1 - points), 1 - points)
+    wanted = target(points)
+    assert np.linalg.norm(other - wanted) < 1.05 * np.linalg.norm(straight - wanted)
+
+
+# -- one matrix -------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10**6), st.integers(0, 5))
+@settings(max_examples=30, deadline=None)
+def test_the_bound_of_the_nearest_plane(seed, bits):
+    matrix, features = problem(seed)
+    step = 2.0**-bits
+    order = np.random.default_rng(seed).permutation(matrix.shape[1])
+    rounded = rounding.nearest_plane(matrix, Uniform(step), features.T @ features, order=order)
+    # The independent judge: the distance of each feature from the span of those rounded later.
+    bound = 0.0
+    for place, i in enumerate(order):
+        later = features[:, order[place + 1 :]]
+        fit = later @ np.linalg.lstsq(later, features[:, i], rcond=None)[0]
+        bound += np.sum((features[:, i] - fit) ** 2) * step**2 / 4
+    assert loss(rounded, matrix, features) <= matrix.shape[0] * bound * (1 + 1e-9)
+
+
+def test_against_all_grid_points():
+    q, lost = Uniform(0.5), []
+    for seed in range(20):
+        matrix, features = problem(seed, rows=1, columns=4)
+        rounded = rounding.nearest_plane(matrix, q, features.T @ features)
+        shifts = itertools.product((-1.0, -0.5, 0.0, 0.5, 1.0), repeat=4)
+        near = q(matrix)
+        best = min(loss(near + np.array(s), matrix, features) for s in shifts)
+        plain = loss(near, matrix, features)
+        reached = loss(rounded, matrix, features)
+        assert best <= reached * (1 + 1e-9)
+        assert reached <= plain * (1 + 1e-9)
+        lost.append((reached - best) / (plain - best) if plain > best else 0.0)
+    assert np.median(lost) < 0.2
+
+
+def test_independent_features_are_rounded_to_nearest():
+    matrix, _ = problem(0)
+    q = Uniform(0.25)
+    assert np.array_equal(rounding.nearest_plane(matrix, q, np.diag(np.arange(1.0, 6))), q(matrix))
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        Uniform(0.3),
+        Uniform(0.3, "floor"),
+        Uniform(0.3, "toward_zero"),
+        Uniform.from_bits(3, 1.0),
+        Uniform(0.4, bits=1),
+        FixedPoint(0, 2),
+        Uniform(np.array([[0.1], [0.7]])),
+    ],
+    ids=str,
+)
+def test_every_grid(q):
+    matrix, features = problem(3)
+    gram = features.T @ features
+    rounded = rounding.nearest_plane(matrix, q, gram)
+    assert np.array_equal(q(rounded), rounded)
+    assert loss(rounded, matrix, features) <= loss(q(matrix), matrix, features) * (1 + 1e-9)
+    improved = rounding.descent(matrix, np.asarray(q(matrix)), q, gram)
+    assert np.array_equal(q(improved), improved)
+    assert loss(improved, matrix, features) <= loss(q(matrix), matrix, features) * (1 + 1e-9)
+
+
+def test_saturation_is_absorbed():
+    features = np.column_stack([np.ones(4), np.ones(4) + [1e-3, -1e-3, 0.0, 0.0]])
+    rounded = rounding.nearest_plane(
+        np.array([[1.75, 0.25]]), FixedPoint(0, 2), features.T @ features
+    )
+    assert rounded.sum() == 1.5  # both saturate at 3/4; nearest has 3/4 + 1/4
+    assert np.abs(rounded).max() == 0.75
+
+
+def test_descent_ends_where_no_entry_helps():
+    matrix, features = problem(5, rows=1, columns=6)
+    q, gram = Uniform(0.5), features.T @ features
+    ended = rounding.descent(matrix, np.asarray(q(matrix)), q, gram, sweeps=100)
+    reached = loss(ended, matrix, features)
+    assert reached < loss(q(matrix), matrix, features)
+    for i, move in itertools.product(range(6), (-1.0, -0.5, 0.5, 1.0)):
+        other = ended.copy()
+        other[0, i] += move
+        assert loss(other, matrix, features) >= reached * (1 - 1e-9)
+    assert np.array_equal(
+        rounding.descent(matrix, np.asarray(q(matrix)), q, gram, sweeps=0), q(matrix)
+    )
+
+
+# -- whole networks ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_deep_networks_with_vector_outputs(seed):
+    net = deep(seed)
+    points = np.random.default_rng(seed).normal(size=(400, 2))
+    fresh = np.random.default_rng(seed + 100).normal(size=(400, 2))
+    q = Uniform(2.0**-3)
+    rounded = rounding.feedback(net, q, points)
+    assert rounded.widths == net.widths and on_grid(rounded, q)
+    for where in (points, fresh):
+        wanted = outputs(net, where)
+        plain = np.linalg.norm(outputs(quantizers.quantize(net, q), where) - wanted)
+        assert np.linalg.norm(outputs(rounded, where) - wanted) < 0.8 * plain
+
+
+def test_a_network_on_the_grid_stays():
+    q = Uniform(2.0**-4)
+    net = quantizers.quantize(deep(1), q)
+    points = np.random.default_rng(0).normal(size=(200, 2))
+    assert eqx.tree_equal(rounding.feedback(net, q, points, sweeps=3), net)
+
+
+def test_sweeps_do_not_raise_the_error_of_the_last_layer():
+    net, target, points = hinges(8)
+    q = Uniform(2.0**-4)
+    errors = [
+        np.linalg.norm(
+            outputs(rounding.feedback(net, q, points, sweeps=s), points) - outputs(net, points)
+        )
+        for s in (0, 5)
+    ]
+    assert errors[1] <= errors[0] * (1 + 1e-9)
+
+
+def test_an_affine_map_alone():
+    net = ReLUNetwork((np.array([[0.3, -0.7]]),), (np.array([0.2]),))
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    q = Uniform(0.25)
+    rounded = rounding.feedback(net, q, points)
+    gap = [
+        np.linalg.norm(outputs(n, points) - outputs(net, points)) for n in (rounded, q_of(net, q))
+    ]
+    assert on_grid(rounded, q) and gap[0] <= gap[1]
+
+
+def q_of(net, q):
+    return quantizers.quantize(net, q)
+
+
+def test_leaf_types_are_kept():
+    q = Uniform.from_bits(6, 3.0)
+    points = np.random.default_rng(0).normal(size=(100, 2))
+    for dtype in (np.float64, np.float32):
+        numpy_net = jax.tree.map(lambda leaf, d=dtype: leaf.astype(d), deep(0))
+        jax_net = jax.tree.map(jnp.asarray, numpy_net)
+        results = [rounding.feedback(net, q, points) for net in (numpy_net, jax_net)]
+        for net, rounded in zip((numpy_net, jax_net), results, strict=True):
+            assert on_grid(rounded, q)
+            for before, after in zip(jax.tree.leaves(net), jax.tree.leaves(rounded), strict=True):
+                assert after.dtype == before.dtype and after.shape == before.shape
+                assert isinstance(after, jax.Array) == isinstance(before, jax.Array)
+        same = jax.tree.map(lambda a, b: np.array_equal(a, np.asarray(b)), *results)
+        assert all(jax.tree.leaves(same))
+
+
+def test_the_knots_stay_in_place():
+    rng = np.random.default_rng(1)
+    w, b = rng.uniform(0.6, 3, (9, 1)) * rng.choice([-1, 1], (9, 1)), rng.normal(size=9)
+    net = ReLUNetwork((w, rng.normal(size=(1, 9))), (b, np.zeros(1)))
+    step = 2.0**-4
+    rounded = rounding.feedback(net, Uniform(step), np.linspace(-2, 2, 300)[:, None])
+    kept = rounded.weights[0][:, 0]
+    assert np.array_equal(kept, Uniform(step)(w[:, 0]))
+    moved = np.abs(rounded.biases[0] / kept - b / w[:, 0])
+    assert np.all(moved <= step / 2 / np.abs(kept) + 1e-15)
+
+
+def test_point_weights_say_where_it_matters():
+    net, target, points = hinges(8)
+    q = Uniform(2.0**-3)
+    left = (points < 0.3).astype(float)
+    gaps = [
+        np.linalg.norm(left * (outputs(rounding.feedback(net, q, points, point_weights=m), points)
+        - outputs(net, points)))
+        for m in (left + 1e-3, None)
+    ]  # fmt: skip
+    assert gaps[0] < gaps[1]
+
+
+def test_directions_without_information_stay():
+    # A unit that is off everywhere, two equal units, and fewer points than features.
+    net = ReLUNetwork(
+        (np.ones((4, 1)), np.array([[0.6, 0.7, -0.4, 5.3]])),
+        (np.array([0.0, 0.0, -0.5, -9.0]), np.array([0.1])),
+    )
+    q = Uniform(0.25)
+    for points in (np.linspace(0, 1, 50)[:, None], np.array([[0.3], [0.9]])):
+        rounded = rounding.feedback(net, q, points)
+        assert on_grid(rounded, q)
+        assert rounded.weights[1][0, 3] == 5.25
+        assert np.max(np.abs(rounded.weights[1] - net.weights[1])) <= 1
+        gap = np.max(np.abs(outputs(rounded, points) - outputs(net, points)))
+        assert gap <= np.max(np.abs(outputs(q_of(net, q), points) - outputs(net, points))) + 0.125
+
+
+# -- bad input --------------------------------------------------------------------------------
+
+
+class Noisy(quantizers.AbstractQuantizer):
+    step: float = 1.0
+    bits: int | None = None
+    rounding: str = "stochastic"
+
+    def __call__(self, x):
+        return x
+
+    def encode(self, x):
+        return x
+
+    def decode(self, codes, dtype=None):
+        return codes
+
+
+Q = Uniform(0.25)
+NET = deep(0)
+POINTS = np.ones((5, 2))
+
+
+@pytest.mark.parametrize(
+    "arguments, settings_, message",
+    [
+        ((NET, Q, np.full((5, 2), np.nan)), {}, r"`feedback\(points\)` must be finite"),
+        ((NET, Q, np.ones((5, 3))), {}, r"must have the shape \(\.\.\., 2\)"),
+        ((NET, Q, np.ones((0, 2))), {}, "at least one point"),
+        ((hinges(8)[0], Q, np.ones(5)), {}, r"points\[\.\.\., None\]"),
+        ((NET, Q, POINTS), {"values": np.ones((4, 3))}, r"`feedback\(values=\.\.\.\)`.*5 points"),
+        ((NET, Q, POINTS), {"values": np.full((5, 3), np.inf)}, r"values=\.\.\.\)` must be finite"),
+        ((NET, Q, POINTS), {"point_weights": -np.ones(5)}, "5 non-negative numbers"),
+        ((NET, Q, POINTS), {"point_weights": np.zeros(5)}, "not all zero"),
+        ((NET, Q, POINTS), {"sweeps": -1}, r"`feedback\(sweeps=\.\.\.\)`.*got -1"),
+        ((NET, Noisy(), POINTS), {}, "stochastic rounding"),
+        ((NET, Q, POINTS), {"bias_quantizer": Noisy()}, r"bias_quantizer=\.\.\.\)`.*stochastic"),
+        ((NET, Uniform(np.ones((12, 1))), POINTS), {}, r"one step; got steps of shape \(12, 1\)"),
+        (
+            (eqx.tree_at(lambda n: n.biases[1], NET, np.full(12, np.nan)), Q, POINTS),
+            {},
+            r"net\.biases\[1\]\)` must be finite",
+        ),
+    ],
+)
+def test_feedback_refuses(arguments, settings_, message):
+    with pytest.raises(ValueError, match=message):
+        rounding.feedback(*arguments, **settings_)
+
+
+MATRIX = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    "gram, settings_, message",
+    [
+        (np.eye(2), {}, r"shape \(3, 3\)"),
+        (np.diag([1.0, 1.0, -1.0]), {}, "semidefinite"),
+        (np.triu(np.ones((3, 3))), {}, "symmetric"),
+        (np.full((3, 3), np.nan), {}, "finite"),
+        (np.eye(3), {"order": [0, 1, 1]}, "each of the 3 columns once"),
+    ],
+)
+def test_nearest_plane_refuses(gram, settings_, message):
+    with pytest.raises(ValueError, match=message):
+        rounding.nearest_plane(MATRIX, Q, gram, **settings_)
+
+
+def test_descent_refuses():
+    with pytest.raises(ValueError, match="must lie on the grid"):
+        rounding.descent(MATRIX, MATRIX + 0.1, Q, np.eye(3))
+    with pytest.raises(ValueError, match="shape of the matrix"):
+        rounding.descent(MATRIX, np.ones((3, 3)), Q, np.eye(3))
+    with pytest.raises(TypeError):
+        rounding.descent(MATRIX, MATRIX, Q, np.eye(3), sweeps=0.5)  # pyright: ignore[reportArgumentType]
+
+
+def test_wrong_types():
+    for arguments in ((MATRIX, Q, POINTS), (NET, 0.25, POINTS)):
+        with pytest.raises(TypeError):
+            rounding.feedback(*arguments)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError):
+        rounding.nearest_plane(MATRIX, 0.25, np.eye(3))  # pyright: ignore[reportArgumentType]
