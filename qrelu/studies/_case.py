@@ -97,6 +97,8 @@ def compute(part: Part, target, members: Sequence[Any], norm) -> list[dict[str, 
     base = base_of(members[0])
     limit = target.limit(norm, base, part.size)
     rate = target.rate(base, norm)
+    if rate is not None and rate.estimated:
+        rate = None  # read off numerical values: not what the column "proven" is for
     common = {
         "target": part.target,
         "family": part.family,

@@ -85,12 +85,17 @@ def _reproduced(whole: pl.DataFrame, connectivity, errors, magnitude: float) -> 
     if not connectivity.size:
         return ""
     floor = 64 * float(np.finfo(np.dtype(whole["dtype"][0])).eps) * magnitude
-    above = np.flatnonzero((errors > floor).any(axis=0))
-    start = above[-1] + 1 if above.size else 0
-    if start == connectivity.size or start >= 4:  # 4 sizes are enough for a rate
+    below = (errors <= floor).all(axis=0)
+    start = int(np.argmax(below))
+    if not below[start] or start >= 4:  # 4 sizes are enough for a rate
         return ""
     zero = "" if (errors[:, start:] == 0).all() else ", up to rounding"
-    return f"the function is reproduced exactly from M = {connectivity[start]:g} on{zero}"
+    place = (
+        f"from M = {connectivity[start]:g} on"
+        if below[start:].all()
+        else (f"at M = {connectivity[start]:g} already")
+    )
+    return f"the function is reproduced exactly {place}{zero}"
 
 
 def rate_row(curve: Curve) -> dict:
