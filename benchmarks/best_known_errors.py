@@ -2,8 +2,9 @@
 
 For every entry (target, pieces) of the table in `qrelu.targets`, the least L^2 error of a
 continuous linear spline with free knots that many starts of an independent optimizer find is
-compared with the entry: it must not be smaller by more than 1e-6 relative (the entry would not be the best known),
-and together with `FreeKnot` it must come within 1e-3 (the entry would be out of reach).
+compared with the entry: it must not be smaller by more than 1e-6 relative (the entry would not be
+the best known), and together with `FreeKnot` it must come within 1e-3 (the entry would be out of
+reach).
 
 Run it: `python benchmarks/best_known_errors.py [--print]`; `--print` prints the table anew.
 """
