@@ -244,9 +244,9 @@ def test_a_known_floor_is_named_and_left_out():
     sizes = _powers(2, 10)
     errors = np.hypot(sizes**-1.5, 1e-3)
     fit = fit_rate(sizes, errors, floor=1e-3, floor_of="the floor of the quantizer")
-    assert "at the floor of the quantizer from M = 128 on" in fit.verdict
+    assert "at the floor of the quantizer from M = 64 on" in fit.verdict
     assert fit.floor == 1e-3
-    assert abs(fit.gamma - 1.5) < 0.1 and fit.interval[0] < 1.5 < fit.interval[1]
+    assert abs(fit.gamma - 1.5) < 0.05 and fit.interval[0] < 1.5 < fit.interval[1]
 
 
 def test_uncertain_errors_are_left_out_and_widen_the_interval():

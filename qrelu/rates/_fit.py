@@ -71,7 +71,7 @@ def fit_rate(
     - `errors`: shape (sizes,) for one sequence or (replicates, sizes) for independent repetitions.
       An exact zero is allowed; the sizes from there on are left out.
     - `floor`: known level below which the errors cannot fall, a number or one per size; errors
-      below twice that are left out.
+      below four times that are left out.
     - `floor_of`: what that floor is, for the verdict: "the floor of the quantizer".
     - `uncertainties`: absolute measurement uncertainty of the errors, a number or one per size.
       Errors below four times that are left out, and what remains widens the interval.
@@ -92,8 +92,8 @@ def fit_rate(
     - `ValueError`: sizes or errors that are not numbers, not finite, negative, unsorted, of the
       wrong shape, or fewer than 2.
 
-    **Reference:** the criteria are those of [burnham2002]; the rules are derived, proofs and
-    measurements above the code.
+    **Reference:** AICc and Akaike's weights over replicates: [hurvich1989], [burnham2002]; Aitken's
+    limit: [aitken1927]; the evidence and the rules are derived, reasons above the code.
     """
     m = check_sizes(sizes)
     e = check_errors(errors, len(m))

@@ -115,7 +115,8 @@ def usable(m, e, *, floor, floor_of: str, uncertainties, magnitude: float | None
         if y.min() < np.log(unit) and saturation(m[:keep], y, 0.0) is not None:
             bars.append((np.full(m.shape, np.exp(y.min())), 4.0, name))
     if floor is not None:
-        bars.append((floor, 2.0, f"the error is at {floor_of}"))
+        # A floor that adds in the square is 3 % of what is left at four times it, 13 % at twice.
+        bars.append((floor, 4.0, f"the error is at {floor_of}"))
     if uncertainties is not None:
         bars.append((uncertainties, 4.0, "the error is within its measurement uncertainty"))
     for bar, factor, sentence in bars:
