@@ -7,6 +7,8 @@ of any pytree. `encode` and `decode` translate between grid values and integer c
 
 from ._abstract import AbstractQuantizer as AbstractQuantizer
 from ._abstract import AbstractUniformGrid as AbstractUniformGrid
+from ._calibration import AbsMax as AbsMax
+from ._calibration import AbstractCalibration as AbstractCalibration
 from ._packing import pack as pack
 from ._packing import unpack as unpack
 from ._quantize import quantize as quantize

@@ -1,6 +1,7 @@
 """What every quantizer offers, and what all grids with one step have in common."""
 
 import abc
+import math
 from typing import Any, TypeAlias
 
 import equinox as eqx
@@ -27,12 +28,17 @@ class AbstractQuantizer(eqx.Module):
     step: eqx.AbstractVar[Any]
     bits: eqx.AbstractVar[int | None]
 
+    @property
     @abc.abstractmethod
-    def __call__(self, x: Floats) -> Array | np.ndarray | np.floating:
+    def range(self) -> tuple[Any, Any]:
+        r"""The smallest and the largest grid value; $(-\infty, \infty)$ if it is unbounded."""
+
+    @abc.abstractmethod
+    def __call__(self, x: Floats, key: Any = None) -> Array | np.ndarray | np.floating:
         """The grid value of every number, with the straight-through gradient."""
 
     @abc.abstractmethod
-    def encode(self, x: Floats) -> Array | np.ndarray | np.integer:
+    def encode(self, x: Floats, key: Any = None) -> Array | np.ndarray | np.integer:
         """The integer code of every number's grid value."""
 
     @abc.abstractmethod
@@ -53,7 +59,16 @@ class AbstractUniformGrid(AbstractQuantizer):
     @abc.abstractmethod
     def _lattice(self) -> Lattice: ...
 
-    def __call__(self, x: Floats) -> Array | np.ndarray | np.floating:
+    @property
+    def range(self) -> tuple[Any, Any]:
+        r"""The smallest and the largest grid value; $(-\infty, \infty)$ if it is unbounded."""
+        lattice = self._lattice
+        if lattice.lowest is None or lattice.highest is None:
+            return -math.inf, math.inf
+        shift = 0.5 if lattice.mid_rise else 0.0
+        return (lattice.lowest + shift) * self.step, (lattice.highest + shift) * self.step
+
+    def __call__(self, x: Floats, key: Any = None) -> Array | np.ndarray | np.floating:
         r"""The grid value of every number, with the straight-through gradient.
 
         The gradient is the identity everywhere, saturated values included; the gradient with
@@ -81,7 +96,7 @@ class AbstractUniformGrid(AbstractQuantizer):
             return _like(x, _lattice.quantize_numpy(numbers, step, self._lattice))
         return _lattice.quantize_jax(numbers, step, self._lattice)
 
-    def encode(self, x: Floats) -> Array | np.ndarray | np.integer:
+    def encode(self, x: Floats, key: Any = None) -> Array | np.ndarray | np.integer:
         r"""The integer code of every number's grid value; the inverse of `decode` on the grid.
 
         **Arguments:**

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ._abstract import AbstractQuantizer
+from ._calibration import AbstractCalibration
 
 
-def quantize(tree: PyTree, q: AbstractQuantizer, key: Any = None) -> PyTree:
+def quantize(tree: PyTree, q: AbstractQuantizer | AbstractCalibration, key: Any = None) -> PyTree:
     r"""The pytree with every parameter rounded to the grid of `q`.
 
     The forward value is exactly the grid value, bit for bit, eager, under `jax.jit`, `jax.vmap`
@@ -33,12 +34,17 @@ def quantize(tree: PyTree, q: AbstractQuantizer, key: Any = None) -> PyTree:
     - `TypeError`: if `q` is not a quantizer.
     - `ValueError`: if the type of a parameter cannot hold the grid.
     """
+    if isinstance(q, AbstractCalibration):
+        leaves, structure = jax.tree.flatten(tree)
+        grids = iter(q.grids([leaf for leaf in leaves if _is_parameter(leaf)]))
+        leaves = [next(grids)(leaf, key) if _is_parameter(leaf) else leaf for leaf in leaves]
+        return jax.tree.unflatten(structure, leaves)
     if not isinstance(q, AbstractQuantizer):
         raise TypeError(
             f"`quantize(tree, q)` must get a quantizer; got {type(q).__name__}. Use, for example, "
             "`quantizers.Uniform(step)`."
         )
-    return jax.tree.map(lambda leaf: q(leaf) if _is_parameter(leaf) else leaf, tree)
+    return jax.tree.map(lambda leaf: q(leaf, key) if _is_parameter(leaf) else leaf, tree)
 
 
 def _is_parameter(leaf: Any) -> bool:
