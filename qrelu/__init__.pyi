@@ -11,10 +11,12 @@ from .networks import ReLUNetwork as ReLUNetwork
 from .networks import realize as realize
 from .quantizers import quantize as quantize
 from .rates import fit_rate as fit_rate
+from .rounding import explain as explain
 
 __all__ = [
     "ReLUNetwork",
     "bounds",
+    "explain",
     "families",
     "fit_rate",
     "networks",
