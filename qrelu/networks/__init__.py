@@ -21,3 +21,4 @@ from ._pieces import Pieces as Pieces
 from ._pieces import pieces as pieces
 from ._random import he_normal as he_normal
 from ._realize import realize as realize
+from ._sparse import SparseMatrix as SparseMatrix

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ._network import ReLUNetwork
+from ._sparse import SparseMatrix
 
 Parameter = Array | np.ndarray
 
@@ -33,8 +34,11 @@ def as_parameter(value: Any, like: Parameter) -> Parameter:
 
 def product(a: Parameter, b: Parameter) -> Parameter:
     """The matrix product, at the highest precision in JAX."""
-    if library(a, b) is np:
+    if isinstance(a, SparseMatrix):
+        return a @ b
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return np.asarray(a) @ np.asarray(b)
+    a, b = jnp.asarray(a), jnp.asarray(b)
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 

@@ -7,7 +7,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse
+from jax.experimental.sparse import BCOO
 from jaxtyping import Array, ArrayLike, Float
+
+from ._sparse import SparseMatrix
 
 
 class ReLUNetwork(eqx.Module):
@@ -19,9 +23,13 @@ class ReLUNetwork(eqx.Module):
     NumPy arrays stay NumPy, so that float64 parameters survive whatever JAX is set to; JAX arrays
     stay JAX; anything else becomes a JAX array. Integer parameters become floats (float64 in
     NumPy, the default float type in JAX).
+
+    A matrix with few entries can be a `SparseMatrix`; matrices of `scipy.sparse` (in NumPy) and of
+    `jax.experimental.sparse.BCOO` (in JAX) become one. Everything works the same with either form;
+    `sparsify` and `densify` go from one to the other.
     """
 
-    weights: tuple[Array | np.ndarray, ...]
+    weights: tuple[Array | np.ndarray | SparseMatrix, ...]
     biases: tuple[Array | np.ndarray, ...]
 
     def __init__(self, weights: Sequence[Any], biases: Sequence[Any]):
@@ -35,7 +43,7 @@ class ReLUNetwork(eqx.Module):
         - `ValueError`: for shapes that do not fit together.
         - `TypeError`: for entries that are not real numbers.
         """
-        self.weights = tuple(_real_array(w, f"weights[{i}]") for i, w in enumerate(weights))
+        self.weights = tuple(_matrix(w, f"weights[{i}]") for i, w in enumerate(weights))
         self.biases = tuple(_real_array(b, f"biases[{i}]") for i, b in enumerate(biases))
 
     def __check_init__(self):
@@ -86,7 +94,10 @@ class ReLUNetwork(eqx.Module):
             )
         for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = jax.nn.relu(h) if i > 0 else h
-            h = jnp.dot(w, h, precision=jax.lax.Precision.HIGHEST) + b
+            if isinstance(w, SparseMatrix):
+                h = w @ h + b
+            else:
+                h = jnp.dot(w, h, precision=jax.lax.Precision.HIGHEST) + b
         return h
 
     @property
@@ -107,12 +118,27 @@ class ReLUNetwork(eqx.Module):
     @property
     def connectivity(self) -> int:
         """The number of nonzero weights and biases, of the network as it is."""
-        return sum(int(np.count_nonzero(np.asarray(p))) for p in (*self.weights, *self.biases))
+        return sum(int(np.count_nonzero(p)) for p in self._numbers())
 
     @property
     def magnitude(self) -> float:
         """The largest absolute weight or bias."""
-        return max(float(np.max(np.abs(np.asarray(p)))) for p in (*self.weights, *self.biases))
+        return max(float(np.max(np.abs(p), initial=0.0)) for p in self._numbers())
+
+    def _numbers(self) -> list[np.ndarray]:
+        """The parameters in NumPy, of sparse matrices the entries."""
+        weights = [w.values if isinstance(w, SparseMatrix) else w for w in self.weights]
+        return [np.asarray(p) for p in (*weights, *self.biases)]
+
+
+def _matrix(value: Any, name: str) -> Array | np.ndarray | SparseMatrix:
+    if isinstance(value, SparseMatrix):
+        return value
+    if scipy.sparse.issparse(value):
+        return SparseMatrix.from_scipy(value)
+    if isinstance(value, BCOO):
+        return SparseMatrix.from_bcoo(value)
+    return _real_array(value, name)
 
 
 def _real_array(value: Any, name: str) -> Array | np.ndarray:
