@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-Rounding = Literal["nearest", "floor", "toward_zero"]
-ROUNDINGS = ("nearest", "floor", "toward_zero")
+from ._formats import Format, capacity, float_format
+
+Rounding = Literal["nearest", "floor", "toward_zero", "stochastic"]
+ROUNDINGS = ("nearest", "floor", "toward_zero", "stochastic")
 
 
 class Lattice(NamedTuple):
-    """What is static about a uniform grid. `highest` is None where the grid is unbounded."""
+    """What is static about a uniform grid. `highest` is None where nothing bounds it statically."""
 
     rounding: Rounding
     lowest: int | None = None
@@ -22,41 +24,27 @@ class Lattice(NamedTuple):
     mid_rise: bool = False
 
 
-class Format(NamedTuple):
-    """A floating-point type: its precision in bits and the steps a grid may have in it."""
+class Limits(NamedTuple):
+    """Bounds that are numbers of the working type: arrays, for bits that are swept or learned.
 
-    name: str
-    precision: int
-    tiny: float
-    smallest_step: float
-    largest_step: float
-    working: type[np.floating]
-    integer: type[np.signedinteger]
+    Values are $(n + \\mathrm{shift}) \\cdot \\mathrm{step}$ for codes $n$; `highest` is NaN where
+    the grid does not exist.
+    """
+
+    lowest: Any
+    highest: Any
+    shift: Any
 
 
-@functools.cache
-def float_format(dtype: np.dtype) -> Format:
-    """The constants of a real floating-point type of at most 64 bits."""
-    info = jnp.finfo(dtype)
-    precision = info.nmant + 1
-    double = precision == 53
-    # Below `smallest_step` the last bit of the step is subnormal, which devices flush to zero;
-    # above its mirror image the reciprocal of the step would be.
-    smallest = float(info.tiny) * (2.0 ** (precision - 1) if precision >= 24 else 1.0)
-    return Format(
-        name=np.dtype(dtype).name,
-        precision=precision,
-        tiny=float(info.tiny),
-        smallest_step=smallest,
-        largest_step=1 / smallest,
-        working=np.float64 if double else np.float32,
-        integer=np.int64 if double else np.int32,
+def _limits(lattice: Lattice, limits: Limits | None, fmt: Format) -> Limits:
+    if limits is not None:
+        return limits
+    real, top = fmt.working, capacity(fmt)
+    return Limits(
+        real(-top if lattice.lowest is None else lattice.lowest),
+        real(top if lattice.highest is None else lattice.highest),
+        real(0.5 if lattice.mid_rise else 0),
     )
-
-
-def capacity(fmt: Format) -> int:
-    """Codes below this size are exact in the type, and neighbouring grid values are distinct."""
-    return 2 ** (fmt.precision - 1)
 
 
 def _to_format(value: Any, fmt: Format, xp: ModuleType) -> Any:
@@ -100,11 +88,18 @@ def _side(m: Any, step: Any, y: Any, fmt: Format, xp: ModuleType) -> Any:
     return xp.where(product == y, xp.sign(error), xp.where(product < y, -1, 1).astype(y.dtype))
 
 
-def _value(code: Any, step: Any, lattice: Lattice, fmt: Format, xp: ModuleType) -> Any:
+def _value(code: Any, step: Any, shift: Any, fmt: Format, xp: ModuleType) -> Any:
     """One rounded product, hence the same number on every device."""
-    if lattice.mid_rise:
-        code = code + fmt.working(0.5)
-    return _to_format(code * step, fmt, xp)
+    # Without a static shift there is no sum, so that NumPy is spared a pass.
+    shifted = code if isinstance(shift, np.floating) and shift == 0 else code + shift
+    return _to_format(shifted * step, fmt, xp)
+
+
+def _unfused(value: Any, fmt: Format, xp: ModuleType) -> Any:
+    """The same value. Compilers fuse a product with a later sum, which would use it unrounded; the
+    minimum changes nothing, but that takes a range analysis to see (a selection by code is seen
+    through)."""
+    return value if xp is np else xp.minimum(value, jnp.finfo(fmt.working).max)
 
 
 # Nearest: the integer nearest to the REAL quotient x/step, ties to the even code. It is
@@ -115,94 +110,177 @@ def _value(code: Any, step: Any, lattice: Lattice, fmt: Format, xp: ModuleType) 
 # The first guess may be off, because compilers divide by multiplying with a rounded reciprocal and
 # some devices divide inaccurately: by one code, and by two where codes come close to the capacity.
 # Each pass moves it by at most one code.
-def _code(x: Any, step: Any, lattice: Lattice, fmt: Format, xp: ModuleType) -> Any:
+def _code(
+    x: Any,
+    step: Any,
+    lattice: Lattice,
+    fmt: Format,
+    xp: ModuleType,
+    limits: Limits | None = None,
+    noise: Any = None,
+) -> Any:
     real = fmt.working
-    top = capacity(fmt)
-    highest = real(top if lattice.highest is None else lattice.highest)
-    lowest = real(-top if lattice.lowest is None else lattice.lowest)
-    toward_zero = lattice.rounding == "toward_zero"
+    lowest, highest, shift = _limits(lattice, limits, fmt)
     y = xp.where(xp.isnan(x) | (abs(x) < fmt.tiny), real(0), x)
-    if toward_zero:
-        y, lowest = abs(y), real(0)
-    shift = real(0.5 if lattice.mid_rise else 0)
-    guess = xp.clip(y / step - shift, lowest, highest)
-    n = xp.rint(guess) if lattice.rounding == "nearest" else xp.floor(guess)
-    # NumPy divides with correct rounding, and half-integers are floats: unless the rounded quotient
-    # is one, it lies on the same side of every tie as the real quotient.
-    settled = xp is np and lattice.rounding == "nearest" and not lattice.mid_rise
-    if settled and not (abs(guess - n) == 0.5).any():
-        return n.astype(fmt.integer)
-    passes = 1 if lattice.highest is not None and lattice.highest <= top // 8 else 2
-    for _ in range(passes):
-        value = _value(n, step, lattice, fmt, xp)
-        if lattice.rounding == "nearest":
-            lower = xp.where(n * step + shift * step < y, n, n - 1)
-            side = _side(2 * lower + (1 + 2 * shift), step, 2 * y, fmt, xp)
-            even = 2 * xp.rint(lower / 2) == lower
-            n = xp.where((side > 0) | ((side == 0) & even), lower, lower + 1)
-        else:
-            above = _value(n + 1, step, lattice, fmt, xp)
-            n = xp.where(above <= y, n + 1, xp.where(value > y, n - 1, n))
-        n = xp.clip(n, lowest, highest)
-    if toward_zero:
-        n = xp.where(x < 0, -n, n)
+    by_size = lattice.rounding in ("toward_zero", "stochastic")
+    small = lattice.highest is not None and lattice.highest <= capacity(fmt) // 8
+    passes = 1 if small else 2
+    if by_size and not lattice.mid_rise:
+        last = xp.where(y < 0, -lowest, highest)
+        size = _floor(abs(y), step, real(0), last, real(0), passes, fmt, xp)
+        if lattice.rounding == "stochastic":
+            size = size + _steps_up(abs(y), size, step, last, noise, fmt, xp)
+        n = xp.where(y < 0, -size, size)
+        if limits is not None and lattice.rounding == "stochastic":
+            n = xp.where(shift > 0, _pair(y, step, noise, fmt, xp), n)
+    elif by_size:
+        n = _pair(y, step, noise, fmt, xp)
+    elif lattice.rounding == "floor":
+        n = _floor(y, step, lowest, highest, shift, passes, fmt, xp)
+    else:
+        n = _nearest(y, step, lowest, highest, shift, passes, fmt, xp)
     return n.astype(fmt.integer)
 
 
-def _quantized(x: Any, step: Any, lattice: Lattice, xp: ModuleType) -> Any:
+def _floor(y, step, lowest, highest, shift, passes, fmt: Format, xp: ModuleType) -> Any:
+    n = xp.floor(xp.clip(y / step - shift, lowest, highest))
+    for _ in range(passes):
+        value = _value(n, step, shift, fmt, xp)
+        above = _value(n + 1, step, shift, fmt, xp)
+        n = xp.where(above <= y, n + 1, xp.where(value > y, n - 1, n))
+        n = xp.clip(n, lowest, highest)
+    return n
+
+
+def _nearest(y, step, lowest, highest, shift, passes, fmt: Format, xp: ModuleType) -> Any:
+    guess = xp.clip(y / step - shift, lowest, highest)
+    n = xp.rint(guess)
+    # NumPy divides with correct rounding, and half-integers are floats: unless the rounded quotient
+    # is one, it lies on the same side of every tie as the real quotient.
+    settled = xp is np and isinstance(shift, np.floating) and shift == 0
+    if settled and not (abs(guess - n) == 0.5).any():
+        return n
+    for _ in range(passes):
+        lower = xp.where(n * step + shift * step < y, n, n - 1)
+        side = _side(2 * lower + (1 + 2 * shift), step, 2 * y, fmt, xp)
+        even = 2 * xp.rint(lower / 2) == lower
+        n = xp.where((side > 0) | ((side == 0) & even), lower, lower + 1)
+        n = xp.clip(n, lowest, highest)
+    return n
+
+
+# Stochastic: the odd integer m is uniform below 2^p, p = 24 or 53, and u = m / 2^p. With the grid
+# values v <= |x| < w of neighbouring codes, the code of w is taken where u (w - v) < |x| - v, so
+# its probability is (|x| - v) / (w - v) rounded to a multiple of 2^(1-p), and the mean is x up to
+# 2^-p steps. Nothing is rounded on the way: v <= |x| < w <= 2 v makes both differences exact
+# (Sterbenz), v = 0 too, and `_side` compares exactly. A grid value has |x| - v = 0 and stays.
+def _steps_up(size, code, step, last, noise, fmt: Format, xp: ModuleType) -> Any:
+    value = _unfused(_value(code, step, fmt.working(0), fmt, xp), fmt, xp)
+    above = _unfused(_value(code + 1, step, fmt.working(0), fmt, xp), fmt, xp)
+    scale = fmt.working(2.0**53 if fmt.working is np.float64 else 2.0**24)
+    # Saturated numbers, infinite ones too, are beyond the last value: zero, and no step up.
+    rest = xp.where(code < last, size - value, fmt.working(0))
+    up = _side(noise, above - value, scale * rest, fmt, xp) < 0
+    return up.astype(fmt.working)
+
+
+# The pair -step/2, step/2: the upper value where u - 1/2 < x / step, without any difference.
+def _pair(y, step, noise, fmt: Format, xp: ModuleType) -> Any:
+    scale = fmt.working(2.0**53 if fmt.working is np.float64 else 2.0**24)
+    inside = xp.clip(y, -step, step)
+    up = _side(noise - scale / 2, step, scale * inside, fmt, xp) < 0
+    return xp.where(up, fmt.working(0), fmt.working(-1))
+
+
+def _quantized(
+    x: Any, step: Any, lattice: Lattice, xp: ModuleType, limits: Limits | None, noise: Any
+) -> Any:
     fmt = float_format(np.dtype(x.dtype))
     wide = x.astype(fmt.working)
-    code = _code(wide, step, lattice, fmt, xp)
-    value = _value(code.astype(fmt.working), step, lattice, fmt, xp)
+    code = _code(wide, step, lattice, fmt, xp, limits, noise)
+    bounds = _limits(lattice, limits, fmt)
+    value = _value(code.astype(fmt.working), step, bounds.shift, fmt, xp)
     # Beyond the capacity the type is no finer than the grid, and the number is left as it is.
     # The selection also keeps compilers from fusing the product above into a later sum.
     keep = xp.isnan(wide)
-    if lattice.highest is None:
+    if limits is not None:
+        value = xp.where(xp.isnan(bounds.highest), bounds.highest, value)
+    elif lattice.highest is None:
         keep = keep | (abs(wide) >= capacity(fmt) * step)
     return xp.where(keep, wide, value).astype(x.dtype)
 
 
-def encode_numpy(x: np.ndarray, step: np.ndarray, lattice: Lattice) -> Any:
+def encode_numpy(
+    x: np.ndarray,
+    step: np.ndarray,
+    lattice: Lattice,
+    limits: Limits | None = None,
+    noise: Any = None,
+) -> Any:
     fmt = float_format(x.dtype)
     with np.errstate(all="ignore"):
-        return _code(x.astype(fmt.working), step, lattice, fmt, np)
+        return _code(x.astype(fmt.working), step, lattice, fmt, np, limits, noise)
 
 
-def decode_numpy(codes: np.ndarray, step: np.ndarray, lattice: Lattice, dtype: Any) -> Any:
+def decode_numpy(
+    codes: np.ndarray, step: np.ndarray, lattice: Lattice, dtype: Any, limits: Limits | None = None
+) -> Any:
     fmt = float_format(np.dtype(dtype))
-    return _value(codes.astype(fmt.working), step, lattice, fmt, np).astype(dtype)
+    shift = _limits(lattice, limits, fmt).shift
+    return _value(codes.astype(fmt.working), step, shift, fmt, np).astype(dtype)
 
 
-def quantize_numpy(x: np.ndarray, step: np.ndarray, lattice: Lattice) -> Any:
+def quantize_numpy(
+    x: np.ndarray,
+    step: np.ndarray,
+    lattice: Lattice,
+    limits: Limits | None = None,
+    noise: Any = None,
+) -> Any:
     with np.errstate(all="ignore"):
-        return _quantized(x, step, lattice, np)
+        return _quantized(x, step, lattice, np, limits, noise)
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def encode_jax(x: jax.Array, step: jax.Array, lattice: Lattice) -> jax.Array:
+def encode_jax(
+    x: jax.Array,
+    step: jax.Array,
+    lattice: Lattice,
+    limits: Limits | None = None,
+    noise: Any = None,
+) -> jax.Array:
     fmt = float_format(np.dtype(x.dtype))
-    return _code(x.astype(fmt.working), step, lattice, fmt, jnp)
+    return _code(x.astype(fmt.working), step, lattice, fmt, jnp, limits, noise)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def decode_jax(codes: jax.Array, step: jax.Array, lattice: Lattice, dtype: np.dtype) -> jax.Array:
+def decode_jax(
+    codes: jax.Array, step: jax.Array, lattice: Lattice, dtype: np.dtype, limits: Any = None
+) -> jax.Array:
     fmt = float_format(dtype)
-    value = _value(codes.astype(fmt.working), step, lattice, fmt, jnp)
-    # Compilers fuse a product with a later sum, which would use it unrounded. The minimum changes
-    # nothing, but that takes a range analysis to see (a selection by code is seen through).
-    return jnp.minimum(value, jnp.finfo(fmt.working).max).astype(dtype)
+    shift = _limits(lattice, limits, fmt).shift
+    value = _value(codes.astype(fmt.working), step, shift, fmt, jnp)
+    return _unfused(value, fmt, jnp).astype(dtype)
 
 
-_forward = jax.jit(lambda x, step, lattice: _quantized(x, step, lattice, jnp), static_argnums=2)
+@functools.partial(jax.jit, static_argnums=2)
+def _forward(x, step, lattice, limits, noise):
+    return _quantized(x, step, lattice, jnp, limits, noise)
 
 
 # x + stop_gradient(q(x) - x) is not q(x) in floating point; a custom derivative is.
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def quantize_jax(x: jax.Array, step: jax.Array, lattice: Lattice) -> jax.Array:
-    return _forward(x, step, lattice)
+def quantize_jax(
+    x: jax.Array,
+    step: jax.Array,
+    lattice: Lattice,
+    limits: Limits | None = None,
+    noise: Any = None,
+) -> jax.Array:
+    return _forward(x, step, lattice, limits, noise)
 
 
 @quantize_jax.defjvp
 def _(lattice, primals, tangents):
-    x, step = primals
-    return quantize_jax(x, step, lattice), tangents[0]
+    x, step, limits, noise = primals
+    return quantize_jax(x, step, lattice, limits, noise), tangents[0]

@@ -1,71 +1,29 @@
 """Uniform grids, by step or by bits and magnitude, and fixed point."""
 
-import operator
+from types import ModuleType
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike
 
 from ._abstract import AbstractUniformGrid
-from ._lattice import ROUNDINGS, Lattice, Rounding
+from ._arguments import (
+    LARGEST_BITS,
+    check_bits,
+    check_rounding,
+    divide,
+    is_array,
+    lookup,
+    positive,
+    whole,
+)
+from ._formats import Format
+from ._lattice import Lattice, Limits, Rounding
 
-LARGEST_BITS = 53  # the precision of float64: larger codes would not be exact in any type
-
-
-def _check_rounding(call: str, rounding: Any) -> None:
-    if rounding not in ROUNDINGS:
-        raise ValueError(
-            f"`{call}(rounding=...)` must be one of {', '.join(map(repr, ROUNDINGS))}; "
-            f"got {rounding!r}."
-        )
-
-
-def _whole(call: str, value: Any, lowest: int, what: str) -> int:
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"`{call}` must be {what}; got {value!r}.") from None
-    if number < lowest:
-        raise ValueError(f"`{call}` must be {what}; got {number}.")
-    return number
-
-
-def _check_bits(call: str, bits: Any) -> int:
-    bits = _whole(f"{call}(bits=...)", bits, 1, "a whole number of at least 1")
-    if bits > LARGEST_BITS:
-        raise ValueError(
-            f"`{call}(bits=...)` must be at most {LARGEST_BITS}, the bits that float64 holds "
-            f"exactly; got {bits}. Use fewer bits."
-        )
-    return bits
-
-
-def _positive(call: str, value: Any, role: str) -> Any:
-    """Python and NumPy scalars as floats, arrays as they are, checked where they are concrete."""
-    if isinstance(value, jax.Array):
-        if not jnp.issubdtype(value.dtype, np.floating):
-            raise TypeError(f"`{call}` must be floating-point; got {value.dtype}.")
-        if isinstance(value, Tracer):
-            return value
-        numbers = np.asarray(value).astype(np.float64)
-    else:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(
-            value, (int, float, np.number, np.ndarray)
-        ):
-            raise TypeError(f"`{call}` must be a number or an array; got {type(value).__name__}.")
-        numbers = np.asarray(value)
-        if not np.issubdtype(numbers.dtype, np.floating):
-            numbers = numbers.astype(np.float64)
-        value = numbers if numbers.ndim else float(numbers)
-    if not (np.isfinite(numbers) & (numbers > 0)).all():
-        raise ValueError(f"`{call}` must be positive and finite; got {value}. {role}")
-    return value
+Bits = int | np.integer | np.ndarray | Array
 
 
 class Uniform(AbstractUniformGrid):
@@ -79,47 +37,77 @@ class Uniform(AbstractUniformGrid):
     even code; "floor" the largest grid value not above $x$; "toward_zero" the grid value of the
     sign of $x$ that is largest with $|q(x)| \le |x|$, so that no entry grows. All three are
     idempotent and monotone, and all send zero to zero when there are two bits or more.
+    "stochastic" needs a key and takes one of the two neighboring grid values $v \le x \le w$ at
+    random, $w$ with probability $(x - v)/(w - v)$, so that the mean is $x$ inside the grid (the
+    probability is a multiple of $2^{-23}$, in float64 of $2^{-52}$). Grid values stay.
+
+    Fixed bits are static. Bits that are an array, to sweep or to learn them, are a leaf of the
+    pytree and work under `jax.vmap`, with the same values bit for bit; those that are not whole
+    count as the nearest whole number, and their gradient is zero.
     """
 
     step: Any
     rounding: Rounding = eqx.field(static=True)
-    bits: int | None = eqx.field(static=True)
+    _fixed_bits: int | None = eqx.field(static=True)
+    _array_bits: Any
 
     def __init__(
         self,
         step: ArrayLike,
         rounding: str = "nearest",
         *,
-        bits: int | None = None,
+        bits: Bits | None = None,
     ):
         r"""**Arguments:**
 
         - `step`: grid spacing, positive and finite; a scalar, or an array that broadcasts to the
             parameter (for example `(rows, 1)`). May be traced; it is checked where it is concrete.
             Numbers narrower than the step's type use the step rounded to theirs.
-        - `rounding`: "nearest", "floor" or "toward_zero".
+        - `rounding`: "nearest", "floor", "toward_zero" or "stochastic".
         - `bits`: bits for one parameter, 1 to 53, or None for the unbounded grid. The type of the
-            numbers must hold them: 24 for float32, 11 for float16, 8 for bfloat16.
+            numbers must hold them: 24 for float32, 11 for float16, 8 for bfloat16. An array, also
+            a traced one, must broadcast to the parameter.
 
         **Raises:**
 
         - `ValueError`: for a step that is not positive and finite, an unknown rounding, bits out
             of range, or one bit with "toward_zero" (the pair has no value of smaller size).
         """
-        _check_rounding("Uniform", rounding)
-        self.step = _positive("Uniform(step=...)", step, "It is the distance of grid values.")
+        check_rounding("Uniform", rounding)
+        self.step = positive("Uniform(step=...)", step, "It is the distance of grid values.")
         self.rounding = rounding  # pyright: ignore[reportAttributeAccessIssue]
-        self.bits = None if bits is None else _check_bits("Uniform", bits)
-        if self.bits == 1 and rounding == "toward_zero":
+        bits: Any = None if bits is None else check_bits("Uniform", bits)
+        self._fixed_bits = None if is_array(bits) else bits
+        self._array_bits = bits if is_array(bits) else None
+        concrete = bits is not None and not isinstance(bits, Tracer)
+        if rounding == "toward_zero" and concrete and (np.rint(np.asarray(bits)) == 1).any():
             raise ValueError(
                 '`Uniform(rounding="toward_zero")` must have at least 2 bits; got 1. Use '
                 '`rounding="nearest"`, or 2 bits.'
             )
 
+    @property
+    def bits(self) -> Any:
+        """Bits for one parameter: what was given."""
+        if self._array_bits is not None:
+            return self._array_bits
+        if self._fixed_bits is None:
+            raise ValueError(
+                "`Uniform(step).bits` must have a bounded grid; this one is unbounded, and the "
+                "bits of its codes depend on the parameters. Use `Uniform(step, bits=...)`, or "
+                "`bounds.bits_per_weight(magnitude, step)`."
+            )
+        return self._fixed_bits
+
+    @property
+    def signed(self) -> bool:
+        """Whether codes are signed: they are."""
+        return True
+
     @classmethod
     def from_bits(
         cls,
-        bits: int,
+        bits: Bits,
         magnitude: ArrayLike,
         rounding: str = "nearest",
     ) -> "Uniform":
@@ -130,10 +118,10 @@ class Uniform(AbstractUniformGrid):
 
         **Arguments:**
 
-        - `bits`: bits for one parameter, 1 to 53.
+        - `bits`: bits for one parameter, 1 to 53; an integer or an array.
         - `magnitude`: largest absolute parameter, positive and finite; a scalar or an array that
             broadcasts to the parameter. May be traced.
-        - `rounding`: "nearest", "floor" or "toward_zero".
+        - `rounding`: "nearest", "floor", "toward_zero" or "stochastic".
 
         **Returns:**
 
@@ -143,26 +131,51 @@ class Uniform(AbstractUniformGrid):
 
         - `ValueError`: for bits or a magnitude out of range.
         """
-        bits = _check_bits("Uniform.from_bits", bits)
-        magnitude = _positive(
+        bits = check_bits("Uniform.from_bits", bits)
+        magnitude = positive(
             "Uniform.from_bits(magnitude=...)", magnitude, "Leave out parameters that are all zero."
         )
-        largest = float(max(1, 2 ** (bits - 1) - 1))
-        if isinstance(magnitude, jax.Array):
-            # Under jit a constant divisor becomes a rounded reciprocal, and the step another one.
-            step = magnitude / jnp.where(jnp.isnan(magnitude), magnitude, largest)
-        else:
-            step = magnitude / largest
-        return cls(step, rounding, bits=bits)
+        return cls(_step(bits, magnitude), rounding, bits=bits)
 
     @property
     def _lattice(self) -> Lattice:
-        if self.bits is None:
+        if self._fixed_bits is None:
             return Lattice(self.rounding)
-        if self.bits == 1:
+        if self._fixed_bits == 1:
             return Lattice(self.rounding, -1, 0, True)
-        highest = 2 ** (self.bits - 1) - 1
+        highest = 2 ** (self._fixed_bits - 1) - 1
         return Lattice(self.rounding, -highest, highest)
+
+    def _limits(self, fmt: Format, xp: ModuleType) -> Limits | None:
+        if self._array_bits is None:
+            return None
+        table = _largest(fmt.precision).astype(fmt.working)
+        if self.rounding == "toward_zero":
+            table[0] = np.nan
+        largest = lookup(table, self._array_bits, xp)
+        pair = xp.rint(self._array_bits) == 1
+        zero, half = fmt.working(0), fmt.working(0.5)
+        return Limits(-largest, xp.where(pair, largest - 1, largest), xp.where(pair, half, zero))
+
+    @property
+    def _zero(self) -> int:
+        return 0
+
+
+def _largest(most: int) -> np.ndarray:
+    """What the magnitude is divided by, for 1 to `most` bits: the last code, or 1."""
+    return np.maximum(1, 2.0 ** np.arange(most) - 1)
+
+
+def _step(bits: Any, magnitude: Any) -> Any:
+    if not is_array(bits):
+        return divide(magnitude, float(max(1, 2 ** (bits - 1) - 1)))
+    if not is_array(magnitude):
+        # One table of float64 quotients: fixed bits divide in float64 too.
+        table = magnitude / _largest(LARGEST_BITS)
+        return lookup(table, bits, jnp if isinstance(bits, Tracer) else np)
+    xp = jnp if isinstance(bits, Tracer) or not isinstance(magnitude, np.ndarray) else np
+    return divide(xp.asarray(magnitude), lookup(_largest(LARGEST_BITS), bits, xp))
 
 
 class FixedPoint(AbstractUniformGrid):
@@ -182,16 +195,16 @@ class FixedPoint(AbstractUniformGrid):
 
         - `integer_bits`: bits before the point, not negative.
         - `fraction_bits`: bits after the point, not negative.
-        - `rounding`: "nearest" (ties to even), "floor" or "toward_zero".
+        - `rounding`: "nearest" (ties to even), "floor", "toward_zero" or "stochastic".
 
         **Raises:**
 
         - `ValueError`: for a negative count, none at all, or more than 53 bits together.
         """
         what = "a non-negative integer"
-        self.integer_bits = _whole("FixedPoint(integer_bits=...)", integer_bits, 0, what)
-        self.fraction_bits = _whole("FixedPoint(fraction_bits=...)", fraction_bits, 0, what)
-        _check_rounding("FixedPoint", rounding)
+        self.integer_bits = whole("FixedPoint(integer_bits=...)", integer_bits, 0, what)
+        self.fraction_bits = whole("FixedPoint(fraction_bits=...)", fraction_bits, 0, what)
+        check_rounding("FixedPoint", rounding)
         self.rounding = rounding  # pyright: ignore[reportAttributeAccessIssue]
         if not 2 <= self.bits <= LARGEST_BITS:
             raise ValueError(
@@ -210,9 +223,21 @@ class FixedPoint(AbstractUniformGrid):
         return self.integer_bits + self.fraction_bits + 1
 
     @property
+    def signed(self) -> bool:
+        """Whether codes are signed: they are."""
+        return True
+
+    @property
     def _lattice(self) -> Lattice:
         highest = 2 ** (self.integer_bits + self.fraction_bits) - 1
         return Lattice(self.rounding, -highest, highest)
+
+    def _limits(self, fmt: Format, xp: ModuleType) -> Limits | None:
+        return None
+
+    @property
+    def _zero(self) -> int:
+        return 0
 
 
 def paper_grid(a: int, b: int, rounding: str = "nearest") -> FixedPoint:
@@ -222,11 +247,11 @@ def paper_grid(a: int, b: int, rounding: str = "nearest") -> FixedPoint:
 
     - `a`: bits before the point beyond the first, at least -1.
     - `b`: bits after the point, not negative.
-    - `rounding`: "nearest" (ties to even), "floor" or "toward_zero".
+    - `rounding`: "nearest" (ties to even), "floor", "toward_zero" or "stochastic".
 
     **Returns:**
 
     `FixedPoint(a + 1, b)`, with $a + b + 2$ bits.
     """
-    a = _whole("paper_grid(a=...)", a, -1, "an integer of at least -1")
+    a = whole("paper_grid(a=...)", a, -1, "an integer of at least -1")
     return FixedPoint(a + 1, b, rounding)

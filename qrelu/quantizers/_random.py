@@ -1,0 +1,50 @@
+"""Random numbers for stochastic rounding, and keys that go with the leaves of a tree."""
+
+import hashlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._formats import Format
+
+
+def check_key(call: str, key: Any) -> None:
+    """One random key, as `jax.random.key` or `jax.random.PRNGKey` makes them."""
+    if key is None:
+        raise ValueError(
+            f"`{call}` must get a key for stochastic rounding; got none. Pass "
+            "`key=jax.random.key(seed)`, another one for every call."
+        )
+    dtype = getattr(key, "dtype", None)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    if not typed and not (dtype == np.uint32 and getattr(key, "ndim", 0) >= 1):
+        raise TypeError(
+            f"`{call}` must get a key such as `jax.random.key(seed)`; got {type(key).__name__}."
+        )
+    if key.ndim != (0 if typed else 1):
+        raise ValueError(
+            f"`{call}` must get one key; got keys of shape {key.shape}. Use `jax.vmap` over keys."
+        )
+
+
+def odd_numbers(key: Any, shape: tuple[int, ...], fmt: Format) -> jax.Array:
+    """Odd integers, uniform below 2^24, or below 2^53 for float64, in the working type."""
+    if fmt.working is np.float32:
+        bits = jax.random.bits(key, shape, np.uint32)
+        return (2 * (bits >> 9) + 1).astype(np.float32)  # 23 random bits
+    # 26 random bits of two words each, so that no type of 64 bits is needed before float64.
+    words = (jax.random.bits(key, (2, *shape), np.uint32) >> 6).astype(np.float64)
+    return 2 * (words[0] * 2.0**26 + words[1]) + 1
+
+
+def key_of(key: Any, path: str) -> Any:
+    """A key for the leaf at `path`, which depends on nothing else in the tree."""
+    if key is None:
+        return None
+    # 64 bits of a hash tell paths apart; the built-in `hash` differs between processes.
+    digest = hashlib.blake2b(path.encode(), digest_size=8).digest()
+    for start in (0, 4):
+        key = jax.random.fold_in(key, int.from_bytes(digest[start : start + 4], "little"))
+    return key
