@@ -7,11 +7,19 @@ of any pytree. `encode` and `decode` translate between grid values and integer c
 
 from ._abstract import AbstractQuantizer as AbstractQuantizer
 from ._abstract import AbstractUniformGrid as AbstractUniformGrid
+from ._affine import Affine as Affine
 from ._calibration import AbsMax as AbsMax
 from ._calibration import AbstractCalibration as AbstractCalibration
+from ._calibration import MinMax as MinMax
+from ._gradients import Clipped as Clipped
+from ._gradients import LearnedStep as LearnedStep
+from ._leaf import Wrapped as Wrapped
+from ._lsq import LSQ as LSQ
 from ._packing import pack as pack
 from ._packing import unpack as unpack
 from ._quantize import quantize as quantize
 from ._uniform import FixedPoint as FixedPoint
 from ._uniform import Uniform as Uniform
 from ._uniform import paper_grid as paper_grid
+from ._wrap import unwrap as unwrap
+from ._wrap import wrap as wrap

@@ -85,13 +85,12 @@ class AbstractUniformGrid(AbstractQuantizer):
     def range(self) -> tuple[Any, Any]:
         r"""The smallest and the largest grid value; $(-\infty, \infty)$ if it is unbounded."""
         lattice = self._lattice
-        dtype = self.step.dtype if isinstance(self.step, jax.Array) else np.float64
+        dtype = getattr(self.step, "dtype", np.float64)
         xp = jnp if _traced(self) else np
         limits = self._limits(float_format(np.dtype(dtype)), xp)
         if limits is not None:
-            return (limits.lowest + limits.shift) * self.step, (
-                limits.highest + limits.shift
-            ) * self.step
+            shift = 0.0 if limits.shift is None else limits.shift
+            return (limits.lowest + shift) * self.step, (limits.highest + shift) * self.step
         if lattice.lowest is None or lattice.highest is None:
             return -math.inf, math.inf
         shift = 0.5 if lattice.mid_rise else 0.0
@@ -289,8 +288,8 @@ class AbstractUniformGrid(AbstractQuantizer):
                 )
         step = self._aligned(step, shape, "step", fmt.working)
         if limits is not None:
-            aligned = (self._aligned(v, shape, "number of bits", fmt.working) for v in limits)
-            limits = Limits(*aligned)
+            align = lambda v: self._aligned(v, shape, "zero point and bits", fmt.working)  # noqa: E731
+            limits = jax.tree.map(align, limits)
         if is_jax:
             step, limits = jax.tree.map(jnp.asarray, (step, limits))
         return step, limits

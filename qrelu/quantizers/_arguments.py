@@ -39,14 +39,13 @@ def is_array(value: Any) -> bool:
     return isinstance(value, (jax.Array, np.ndarray))
 
 
-def check_bits(call: str, bits: Any, least: int = 1) -> Any:
+def check_bits(call: str, bits: Any, most: int = LARGEST_BITS) -> Any:
     """A Python integer, or an array of whole numbers, checked where it is concrete."""
     if not is_array(bits):
-        what = f"a whole number of at least {least}"
-        number = whole(f"{call}(bits=...)", bits, least, what)
-        if number > LARGEST_BITS:
+        number = whole(f"{call}(bits=...)", bits, 1, "a whole number of at least 1")
+        if number > most:
             raise ValueError(
-                f"`{call}(bits=...)` must be at most {LARGEST_BITS}, the bits that float64 holds "
+                f"`{call}(bits=...)` must be at most {most}, the bits that float64 holds "
                 f"exactly; got {number}. Use fewer bits."
             )
         return number
@@ -55,10 +54,8 @@ def check_bits(call: str, bits: Any, least: int = 1) -> Any:
         raise TypeError(f"`{call}(bits=...)` must hold whole numbers; got {bits.dtype}.")
     if not isinstance(bits, Tracer):
         numbers = np.asarray(bits).astype(np.float64)
-        if not ((numbers >= least) & (numbers <= LARGEST_BITS)).all():
-            raise ValueError(
-                f"`{call}(bits=...)` must be from {least} to {LARGEST_BITS}; got {bits}."
-            )
+        if not ((numbers >= 1) & (numbers <= most)).all():
+            raise ValueError(f"`{call}(bits=...)` must be from 1 to {most}; got {bits}.")
     return bits
 
 

@@ -25,10 +25,10 @@ class Lattice(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Bounds that are numbers of the working type: arrays, for bits that are swept or learned.
+    r"""Bounds that are numbers of the working type: arrays, for bits that are swept or learned.
 
-    Values are $(n + \\mathrm{shift}) \\cdot \\mathrm{step}$ for codes $n$; `highest` is NaN where
-    the grid does not exist.
+    Values are $(n + \mathrm{shift}) \cdot \\mathrm{step}$ for codes $n$; `highest` is NaN where
+    the grid does not exist; a shift that is None is zero.
     """
 
     lowest: Any
@@ -38,7 +38,7 @@ class Limits(NamedTuple):
 
 def _limits(lattice: Lattice, limits: Limits | None, fmt: Format) -> Limits:
     if limits is not None:
-        return limits
+        return limits._replace(shift=fmt.working(0)) if limits.shift is None else limits
     real, top = fmt.working, capacity(fmt)
     return Limits(
         real(-top if lattice.lowest is None else lattice.lowest),
@@ -131,7 +131,7 @@ def _code(
         if lattice.rounding == "stochastic":
             size = size + _steps_up(abs(y), size, step, last, noise, fmt, xp)
         n = xp.where(y < 0, -size, size)
-        if limits is not None and lattice.rounding == "stochastic":
+        if lattice.rounding == "stochastic" and not isinstance(shift, np.floating):
             n = xp.where(shift > 0, _pair(y, step, noise, fmt, xp), n)
     elif by_size:
         n = _pair(y, step, noise, fmt, xp)

@@ -76,9 +76,9 @@ class Uniform(AbstractUniformGrid):
         check_rounding("Uniform", rounding)
         self.step = positive("Uniform(step=...)", step, "It is the distance of grid values.")
         self.rounding = rounding  # pyright: ignore[reportAttributeAccessIssue]
-        bits: Any = None if bits is None else check_bits("Uniform", bits)
-        self._fixed_bits = None if is_array(bits) else bits
-        self._array_bits = bits if is_array(bits) else None
+        checked = None if bits is None else check_bits("Uniform", bits)
+        self._fixed_bits = None if is_array(checked) else checked
+        self._array_bits = checked if is_array(checked) else None
         concrete = bits is not None and not isinstance(bits, Tracer)
         if rounding == "toward_zero" and concrete and (np.rint(np.asarray(bits)) == 1).any():
             raise ValueError(
