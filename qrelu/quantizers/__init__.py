@@ -7,6 +7,7 @@ of any pytree. `encode` and `decode` translate between grid values and integer c
 
 from ._abstract import AbstractQuantizer as AbstractQuantizer
 from ._abstract import AbstractUniformGrid as AbstractUniformGrid
+from ._activation import QuantizedReLU as QuantizedReLU
 from ._affine import Affine as Affine
 from ._calibration import AbsMax as AbsMax
 from ._calibration import AbstractCalibration as AbstractCalibration
