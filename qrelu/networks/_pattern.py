@@ -30,8 +30,8 @@ class Layout(NamedTuple):
 # A row with at least this share of its entries is multiplied as a dense row. Two cores with float32
 # multiply a dense entry in 0.03 ns per point and a sparse one in 0.3 ns.
 DENSE_SHARE = 1 / 8
-# What a part costs beyond its slices, per row of the part and per row of the matrix, in slices.
-_COST_PER_ROW, _COST_PER_MATRIX_ROW = 2.0, 1.0
+# What adding a further part costs beyond its slices: this many slices, and this many rows.
+_MORE_SLICES, _MORE_ROWS = 4, 64
 
 
 class Pattern:
@@ -136,8 +136,7 @@ def _cuts(degrees: np.ndarray) -> list[int]:
     cost, before = np.zeros(nodes.size), np.zeros(nodes.size, int)
     for i in range(1, nodes.size):
         width = nodes[i] - nodes[:i]
-        paths = cost[:i] + longer[:i] * (width + _COST_PER_ROW)
-        paths += _COST_PER_MATRIX_ROW * degrees.size * (np.arange(i) > 0)
+        paths = cost[:i] + (longer[:i] + _MORE_ROWS) * (width + _MORE_SLICES)
         before[i] = np.argmin(paths)
         cost[i] = paths[before[i]]
     cuts = [nodes.size - 1]

@@ -4,7 +4,7 @@
 # same product for the transposed pattern; its transpose in v takes g to the numbers g_r . h_c at
 # the places (r, c) of the pattern, products of rows of two matrices. Those are again linear in g
 # and in h, with transposes of the same two kinds. So all derivatives, forward and reverse and of
-# any order, are gathers in the order that suits them; nothing is scattered.
+# any order, are gathers in the order that suits them, never a scatter of all entries.
 
 import functools
 from typing import Any
@@ -18,10 +18,10 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array
 
-from ._pattern import Part, Pattern
+from ._pattern import Pattern
 
-# Slices that are added up in one fused loop.
-_UNROLLED = 8
+# Slices that are added up in one fused loop; the time to compile it grows with them.
+_UNROLLED = 4
 
 
 def sparse_product(values: Array, h: Array, pattern: Pattern) -> Array:
@@ -31,60 +31,57 @@ def sparse_product(values: Array, h: Array, pattern: Pattern) -> Array:
 
 
 def _product(values: Array, h: Array, *, pattern: Pattern) -> Array:
-    layout, (count, points) = pattern.layout, (pattern.shape[0], h.shape[1])
+    layout, count = pattern.layout, pattern.shape[0]
     padded = jnp.concatenate([values, jnp.zeros(1, values.dtype)])
-    found = [(part.rows, _slices(padded, h, part)) for part in layout.parts]
+    entries = [part.entries.ravel() for part in layout.parts]
+    ends = np.cumsum([e.size for e in entries])[:-1]
+    found = jnp.split(_gather(padded, np.concatenate(entries)), ends) if entries else []
+    total = jnp.zeros((count, h.shape[1]), h.dtype)
+    for part, numbers in zip(layout.parts, found, strict=True):
+        rows = _slices(numbers.reshape(part.entries.shape), h, part.columns)
+        if part.rows.size == count:
+            empty = np.diff(pattern.starts) == 0
+            total = jnp.where(empty[:, None], 0, rows) if empty.any() else rows
+        else:
+            total = _add_rows(total, part.rows, rows)
     if layout.dense_rows.size:
-        found.append((layout.dense_rows, _dense(values, h, pattern)))
-    total = jnp.zeros((count, points), h.dtype)
-    for rows, result in found:
-        total = total + _spread(result, rows, count, pattern)
+        rows = jnp.matmul(_dense(padded, pattern), h, precision=lax.Precision.HIGHEST)
+        whole = layout.dense_rows.size == count
+        total = rows if whole else _add_rows(total, layout.dense_rows, rows)
     return total
 
 
-def _slices(padded: Array, h: Array, part: Part) -> Array:
-    """The rows of a part, summed slice by slice."""
+def _slices(numbers: Array, h: Array, columns: np.ndarray) -> Array:
+    """Sums over the slices of a part."""
 
-    def add(total: Array | None, entries: Any, columns: Any) -> Array:
-        for k in range(entries.shape[0]):
-            term = _gather(padded, entries[k])[:, None] * _gather(h, columns[k])
+    def add(total: Array | None, numbers: Any, columns: Any) -> Array:
+        for k in range(numbers.shape[0]):
+            term = numbers[k][:, None] * _gather(h, columns[k])
             total = term if total is None else total + term
         assert total is not None
         return total
 
-    slices = part.entries.shape[0]
+    slices = numbers.shape[0]
     if slices <= 2 * _UNROLLED:
-        return add(None, part.entries, part.columns)
+        return add(None, numbers, columns)
     head = slices % _UNROLLED or _UNROLLED
-    rest = tuple(a[head:].reshape(-1, _UNROLLED, a.shape[1]) for a in (part.entries, part.columns))
-    first = add(None, part.entries[:head], part.columns[:head])
+    rest = tuple(a[head:].reshape(-1, _UNROLLED, a.shape[1]) for a in (numbers, columns))
+    first = add(None, numbers[:head], columns[:head])
     return lax.scan(lambda total, chunk: (add(total, *chunk), None), first, rest)[0]
 
 
-def _dense(values: Array, h: Array, pattern: Pattern) -> Array:
+def _dense(padded: Array, pattern: Pattern) -> Array:
+    """The dense rows as a matrix."""
     rows, entries = pattern.layout.dense_rows, pattern.layout.dense_entries
-    place = np.zeros(pattern.shape[0], np.int32)
-    place[rows] = np.arange(rows.size)
-    at = (place[pattern.rows[entries]], pattern.columns[entries])
-    full = rows.size * pattern.shape[1]
-    if entries.size == full:
-        matrix = _gather(values, entries).reshape(rows.size, pattern.shape[1])
-    else:
-        number = np.full((rows.size, pattern.shape[1]), values.shape[0], np.int32)
-        number[at] = entries
-        padded = jnp.concatenate([values, jnp.zeros(1, values.dtype)])
-        matrix = _gather(padded, number.ravel()).reshape(number.shape)
-    return jnp.matmul(matrix, h, precision=lax.Precision.HIGHEST)
+    number = np.full((rows.size, pattern.shape[1]), padded.shape[0] - 1, np.int32)
+    number[np.searchsorted(rows, pattern.rows[entries]), pattern.columns[entries]] = entries
+    return _gather(padded, number.ravel()).reshape(number.shape)
 
 
-def _spread(result: Array, rows: np.ndarray, count: int, pattern: Pattern) -> Array:
-    """Results for some rows as rows of the whole matrix; zero elsewhere."""
-    if rows.size == count:
-        empty = np.diff(pattern.starts) == 0
-        return jnp.where(empty[:, None], 0, result) if empty.any() else result
-    place, there = np.zeros(count, np.int32), np.zeros(count, bool)
-    place[rows], there[rows] = np.arange(rows.size), True
-    return jnp.where(there[:, None], _gather(result, place), 0)
+def _add_rows(total: Array, index: np.ndarray, rows: Array) -> Array:
+    return total.at[index].add(
+        rows, unique_indices=True, indices_are_sorted=True, mode="promise_in_bounds"
+    )
 
 
 def _gather(array: Array, index: Any) -> Array:
