@@ -6,16 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..quantizers import AbstractQuantizer
-from ._like import like, type_of
-from ._problem import (
-    Problem,
-    check_quantizer,
-    checked_gram,
-    checked_matrix,
-    from_gram,
-    snap,
-)
+from ..quantizers import AbstractCalibration, AbstractQuantizer
+from ._grids import check_rule, grids
+from ._like import like
+from ._problem import Problem, checked_gram, checked_matrix, from_gram
 
 
 # With G = R^T R and g = R^T (R z - y), moving z_i by d changes the squared error by
@@ -46,7 +40,7 @@ def descended(problem: Problem, entries: np.ndarray, sweeps: int) -> np.ndarray:
 def descent(
     matrix: Float[Array, "rows columns"] | Float[np.ndarray, "rows columns"],
     rounded: Float[Array, "_ _"] | Float[np.ndarray, "_ _"],
-    q: AbstractQuantizer,
+    q: AbstractQuantizer | AbstractCalibration,
     gram: Any,
     *,
     sweeps: int = 10,
@@ -61,7 +55,7 @@ def descent(
 
     - `matrix`: the unrounded rows w.
     - `rounded`: where to start, on the grid of `q`, in the shape of `matrix`.
-    - `q`: a deterministic quantizer; its step may be a scalar or of shape `(rows, 1)`.
+    - `q`: a deterministic quantizer or calibration, as in `nearest_plane`.
     - `gram`: the Gram matrix G of the features, (columns, columns), as in `nearest_plane`.
     - `sweeps`: most rounds over all entries; it ends earlier where no entry moves.
 
@@ -73,11 +67,11 @@ def descent(
 
     - `ValueError`: for NaN or infinite numbers, shapes that do not fit, a start off the grid,
         negative sweeps, or stochastic rounding.
-    - `TypeError`: if `q` is not a quantizer.
+    - `TypeError`: if `q` is neither a quantizer nor a calibration.
 
     **Reference:** derived, above the code.
     """
-    check_quantizer("descent(matrix, rounded, q, gram)", q)
+    check_rule("descent(matrix, rounded, q, gram)", q)
     sweeps = checked_sweeps("descent", sweeps)
     entries = checked_matrix("descent(matrix)", matrix).T
     start = checked_matrix("descent(rounded)", rounded).T
@@ -87,7 +81,7 @@ def descent(
             f"{entries.T.shape}; got {start.T.shape}."
         )
     gram = checked_gram("descent", gram, entries.shape[0])
-    snaps = [snap(q, type_of(rounded))] * entries.shape[0]
+    snaps = grids(q, [matrix])[0].columns()
     if any(np.any(s(row) != row) for s, row in zip(snaps, start, strict=True)):
         raise ValueError(
             "`descent(rounded)` must lie on the grid of `q`; some entries do not. Start from "

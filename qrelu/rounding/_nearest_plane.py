@@ -5,16 +5,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..quantizers import AbstractQuantizer
-from ._like import like, type_of
-from ._problem import (
-    Problem,
-    check_quantizer,
-    checked_gram,
-    checked_matrix,
-    from_gram,
-    snap,
-)
+from ..quantizers import AbstractCalibration, AbstractQuantizer
+from ._grids import check_rule, grids
+from ._like import like
+from ._problem import Problem, checked_gram, checked_matrix, from_gram
+
+# Rows of a triangle that are finished together: within a block entries are subtracted one by one,
+# above it with one product of matrices, which a wide layer spends most of its time in.
+_BLOCK = 64
 
 
 # Rounding the unknowns in the order pi(1), pi(2), ..., each time with the later ones free and
@@ -27,12 +25,17 @@ from ._problem import (
 def rounded_in_order(problem: Problem, order: np.ndarray) -> np.ndarray:
     """Babai's nearest plane: the entries (n, m) on the grids, rounded in the given order."""
     columns = order[::-1]
-    basis, triangle = np.linalg.qr(problem.factor[:, columns])
-    rest = basis.T @ problem.image
+    count = columns.size
+    both = np.concatenate([problem.factor[:, columns], problem.image], axis=1)
+    both = np.asarray(np.linalg.qr(both, mode="r"))
+    triangle, rest = both[:, :count], both[:, count:]
     entries = np.empty_like(rest)
-    for i in range(columns.size - 1, -1, -1):
-        entries[i] = problem.snaps[columns[i]](rest[i] / triangle[i, i])
-        rest[:i] -= np.multiply.outer(triangle[:i, i], entries[i])
+    for stop in range(count, 0, -_BLOCK):
+        start = max(0, stop - _BLOCK)
+        for i in range(stop - 1, start - 1, -1):
+            entries[i] = problem.snaps[columns[i]](rest[i] / triangle[i, i])
+            rest[start:i] -= np.multiply.outer(triangle[start:i, i], entries[i])
+        rest[:start] -= triangle[:start, start:stop] @ entries[start:stop]
     result = np.empty_like(entries)
     result[columns] = entries
     return result
@@ -58,7 +61,7 @@ def best_rounded(problem: Problem, entries: np.ndarray) -> np.ndarray:
 
 def nearest_plane(
     matrix: Float[Array, "rows columns"] | Float[np.ndarray, "rows columns"],
-    q: AbstractQuantizer,
+    q: AbstractQuantizer | AbstractCalibration,
     gram: Any,
     *,
     order: Any = None,
@@ -73,8 +76,9 @@ def nearest_plane(
     **Arguments:**
 
     - `matrix`: the unrounded rows; NumPy or JAX, of real floating-point type.
-    - `q`: a deterministic quantizer; its step may be a scalar or of shape `(rows, 1)`. Bounded
-        grids saturate, and the error of saturation is absorbed like any other.
+    - `q`: a deterministic quantizer, of any grid; steps per row, group or entry must broadcast to
+        the matrix. Or a calibration, which chooses the grid from `matrix`. Bounded grids saturate,
+        and the error of saturation is absorbed like any other.
     - `gram`: the Gram matrix G of the features, (columns, columns). With the features scaled to
         unit size its eigenvalues are raised by $10^{-14}$, or columns times $2.2 \cdot 10^{-16}$ if
         that is more, so directions without information stay near the unrounded matrix.
@@ -90,15 +94,15 @@ def nearest_plane(
 
     - `ValueError`: for NaN or infinite numbers, shapes that do not fit, a Gram matrix that is not
         symmetric and semidefinite, an order that is not a permutation, or stochastic rounding.
-    - `TypeError`: if `q` is not a quantizer.
+    - `TypeError`: if `q` is neither a quantizer nor a calibration.
 
     **Reference:** [babai1986]; for the rows of a layer [frantar2023]. The bound on the error is
     derived above the code.
     """
-    check_quantizer("nearest_plane(matrix, q, gram)", q)
+    check_rule("nearest_plane(matrix, q, gram)", q)
     entries = checked_matrix("nearest_plane(matrix)", matrix).T
     gram = checked_gram("nearest_plane", gram, entries.shape[0])
-    problem = from_gram(gram, entries, [snap(q, type_of(matrix))] * entries.shape[0])
+    problem = from_gram(gram, entries, grids(q, [matrix])[0].columns())
     if order is None:
         return like(matrix, best_rounded(problem, entries).T)
     order = np.asarray(order)

@@ -1,11 +1,10 @@
 """Least squares with unknowns on a grid: the triangular form, and the checks that come before."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..quantizers import AbstractQuantizer
+from ._grids import Snap
 
 # Directions that the points do not see are held where the unrounded parameters have them, by a
 # ridge of this share of each feature. Where two features agree but for the ridge, the triangle has
@@ -20,7 +19,7 @@ class Problem(NamedTuple):
 
     factor: np.ndarray  # R, (n, n)
     image: np.ndarray  # y, (n, m), one column per row of the matrix that is rounded
-    snaps: list[Callable[[np.ndarray], np.ndarray]]
+    snaps: list[Snap]
 
     def error(self, entries: np.ndarray) -> float:
         """The squared residual of `entries` (n, m), above the one that no entries avoid."""
@@ -60,25 +59,6 @@ def _sizes(squares: np.ndarray) -> np.ndarray:
 
 def _triangle(matrix: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.qr(matrix, mode="r"))
-
-
-def snap(q: AbstractQuantizer, dtype: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """The rounding of a vector, one entry per row, in the type that the parameters have."""
-    return lambda row: np.asarray(q(row.astype(dtype)[:, None]))[:, 0].astype(np.float64)
-
-
-def check_quantizer(call: str, q: Any) -> None:
-    """A deterministic quantizer."""
-    if not isinstance(q, AbstractQuantizer):
-        raise TypeError(
-            f"`{call}` must get a quantizer; got {type(q).__name__}. Use, for example, "
-            "`quantizers.Uniform(step)`."
-        )
-    if getattr(q, "rounding", None) == "stochastic":
-        raise ValueError(
-            f"`{call}` must get a deterministic quantizer; got stochastic rounding. The other "
-            "parameters absorb the error here, chance would add to it: use nearest rounding."
-        )
 
 
 def checked_gram(call: str, gram: Any, count: int) -> np.ndarray:
