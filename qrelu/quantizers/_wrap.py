@@ -1,7 +1,6 @@
 """Putting a quantizer under the parameters of any Equinox model, and taking it out again."""
 
 import operator
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +16,8 @@ from ._activation import QuantizedReLU
 from ._calibration import AbstractCalibration
 from ._leaf import BACKWARDS, Wrapped, freeze, thaw
 from ._lsq import LSQ
+from ._quantize import is_parameter, warn_of_single_level
+from ._random import key_of
 
 _CONVOLUTIONS = (eqx.nn.Conv, eqx.nn.ConvTranspose)
 # Nodes that are no parameters of the function: grids, states, what is wrapped already.
@@ -127,7 +128,7 @@ def unwrap(model: PyTree, *, key: Any = None) -> PyTree:
     **Arguments:**
 
     - `model`: a model from `wrap`. A model without wrapped parameters is returned as it is.
-    - `key`: a key for stochastic rounding, split among the parameters.
+    - `key`: one random key, for stochastic rounding; used as in `quantize`.
 
     **Returns:**
 
@@ -137,15 +138,19 @@ def unwrap(model: PyTree, *, key: Any = None) -> PyTree:
 
     - `ValueError`: for stochastic rounding without a key.
     """
-    count = sum(isinstance(x, Wrapped) for x in jax.tree.leaves(model, is_leaf=_is_wrapped))
-    keys = iter([None] * count if key is None else jax.random.split(key, max(count, 1)))
+    model = jax.tree.map(
+        lambda x: x.layer if isinstance(x, Resolved) else x,
+        model,
+        is_leaf=lambda x: isinstance(x, Resolved),
+    )
 
-    def plain(node: Any) -> Any:
-        if isinstance(node, Resolved):
-            return jax.tree.map(plain, node.layer, is_leaf=_is_wrapped)
-        return node.quantized(next(keys)) if isinstance(node, Wrapped) else node
+    def plain(path: tuple, node: Any) -> Any:
+        if not isinstance(node, Wrapped):
+            return node
+        name = jax.tree_util.keystr(path)
+        return node.quantized(None if key is None else key_of(key, name))
 
-    return jax.tree.map(plain, model, is_leaf=lambda x: isinstance(x, (Wrapped, Resolved)))
+    return jax.tree_util.tree_map_with_path(plain, model, is_leaf=_is_wrapped)
 
 
 def _is_wrapped(node: Any) -> bool:
@@ -158,11 +163,6 @@ def _is_kept(node: Any) -> bool:
 
 def _is_convolution(node: Any) -> bool:
     return isinstance(node, (*_CONVOLUTIONS, Resolved))
-
-
-def _is_parameter(leaf: Any) -> bool:
-    is_array = isinstance(leaf, (jax.Array, np.ndarray, np.generic))
-    return is_array and jnp.issubdtype(leaf.dtype, np.floating)
 
 
 def _shell(node: Any) -> Any:
@@ -181,7 +181,7 @@ class _Place:
 
 def _chosen(leaves: list, structure: Any, where: Any, names: Sequence[str]) -> list[int]:
     if where is None:
-        chosen = [i for i, leaf in enumerate(leaves) if _is_parameter(leaf)]
+        chosen = [i for i, leaf in enumerate(leaves) if is_parameter(leaf)]
         if not chosen:
             raise ValueError(
                 "`wrap(model, q)` must get a model with arrays of real floating-point numbers "
@@ -193,7 +193,7 @@ def _chosen(leaves: list, structure: Any, where: Any, names: Sequence[str]) -> l
     chosen = set()
     for node in answer if isinstance(answer, (list, tuple)) else [answer]:
         below = [x.index for x in jax.tree.leaves(node) if isinstance(x, _Place)]
-        good = {i for i in below if _is_parameter(leaves[i])}
+        good = {i for i in below if is_parameter(leaves[i])}
         wrapped = [names[i] for i in below if isinstance(leaves[i], Wrapped)]
         if wrapped:
             raise ValueError(
@@ -268,8 +268,11 @@ def _wrapped(leaf: Any, q: Any, parent: Any, path: tuple, backward: Any) -> Wrap
             )
     rule = _begun(q, latent, len(stacked)) if isinstance(q, LSQ) else freeze(q, stacked)
     wrapped = Wrapped(latent, rule, axes, backward)
-    if not isinstance(latent, Tracer) and getattr(q, "rounding", None) != "stochastic":
-        _warn_of_one_level(np.asarray(latent), wrapped, name)
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((latent, rule)))
+    if not traced and getattr(q, "rounding", None) != "stochastic":
+        numbers = np.asarray(latent)
+        values = _in_numpy(numbers, thaw(rule), axes)
+        warn_of_single_level("wrap(model, q)", f"model{name}", numbers, values)
     return wrapped
 
 
@@ -280,25 +283,17 @@ def _begun(q: LSQ, latent: Any, stacked: int) -> Any:
     return freeze(q.grid(latent), ())
 
 
-def _warn_of_one_level(latent: np.ndarray, wrapped: Wrapped, name: str) -> None:
-    rule = jax.tree.map(np.asarray, thaw(wrapped.rule))
-    values = _in_numpy(latent, rule, wrapped.axes)
-    if latent.size > 1 and np.ptp(latent) > 0 and np.ptp(values) == 0:
-        warnings.warn(
-            f"All {latent.size} entries of `model{name}` are rounded to the single level "
-            f"{values.flat[0]}. Use a smaller step or more bits.",
-            stacklevel=4,
-        )
-
-
 def _in_numpy(latent: np.ndarray, rule: Any, axes: int) -> np.ndarray:
     """The values as `resolve` gives them, without compiling anything."""
-    if latent.ndim == axes:
-        grid = rule.grid(latent) if isinstance(rule, AbstractCalibration) else rule
+    arrays, rest = eqx.partition(rule, eqx.is_array)
+
+    def values(latent: np.ndarray, arrays: Any) -> np.ndarray:
+        if latent.ndim > axes:
+            entries = range(len(latent))
+            split = [jax.tree.map(operator.itemgetter(i), arrays) for i in entries]
+            return np.asarray([values(latent[i], split[i]) for i in entries])
+        grid = eqx.combine(arrays, rest)
+        grid = grid.grid(latent) if isinstance(grid, AbstractCalibration) else grid
         return np.asarray(grid(latent))
-    arrays, rest = eqx.partition(rule, lambda x: isinstance(x, np.ndarray) and x.ndim > 0)
-    parts = []
-    for i in range(len(latent)):
-        part = eqx.combine(jax.tree.map(operator.itemgetter(i), arrays), rest)
-        parts.append(_in_numpy(latent[i], part, axes))
-    return np.asarray(parts)
+
+    return values(latent, jax.tree.map(np.asarray, arrays))
