@@ -12,12 +12,14 @@ from ._affine import Affine as Affine
 from ._calibration import AbsMax as AbsMax
 from ._calibration import AbstractCalibration as AbstractCalibration
 from ._calibration import MinMax as MinMax
+from ._codebook import Codebook as Codebook
 from ._gradients import Clipped as Clipped
 from ._gradients import LearnedStep as LearnedStep
 from ._leaf import Wrapped as Wrapped
 from ._lsq import LSQ as LSQ
 from ._packing import pack as pack
 from ._packing import unpack as unpack
+from ._powers import PowersOfTwo as PowersOfTwo
 from ._quantize import quantize as quantize
 from ._uniform import FixedPoint as FixedPoint
 from ._uniform import Uniform as Uniform

@@ -125,8 +125,8 @@ class AbsMax(AbstractCalibration):
         found = extremes("AbsMax", arrays, [_size], self.granularity, self.axis, self.group_size)
         least = _least(self, arrays)
         return [
-            self._grid(*size, smallest, isinstance(x, jax.Array))
-            for size, smallest, x in zip(found, least, arrays, strict=True)
+            self._grid(sizes[0], smallest, isinstance(x, jax.Array))
+            for sizes, smallest, x in zip(found, least, arrays, strict=True)
         ]
 
     def _grid(self, size: Any, least: float, is_jax: bool) -> AbstractQuantizer:
@@ -210,7 +210,7 @@ class MinMax(AbstractCalibration):
         )
         least = _least(self, arrays)
         return [
-            self._grid(*sizes, smallest, isinstance(x, jax.Array))
+            self._grid(sizes[0], sizes[1], smallest, isinstance(x, jax.Array))
             for sizes, smallest, x in zip(found, least, arrays, strict=True)
         ]
 

@@ -1,4 +1,4 @@
-"""Signed integer codes as a dense string of bits, and back."""
+"""Integer codes as a dense string of bits, and back."""
 
 import operator
 
@@ -15,8 +15,10 @@ def _check_bits(call: str, bits: int) -> int:
     return bits
 
 
-def pack(codes: np.ndarray | Array | list | np.integer | int, bits: int) -> bytes:
-    r"""Codes in two's complement, `bits` bits each, without gaps.
+def pack(
+    codes: np.ndarray | Array | list | np.integer | int, bits: int, *, signed: bool = True
+) -> bytes:
+    r"""Codes in two's complement, or unsigned, `bits` bits each, without gaps.
 
     Code $k$ occupies the bits $k \cdot bits$ to $(k+1) \cdot bits - 1$ of the string; bit $j$ is
     bit $j \bmod 8$ of byte $\lfloor j/8 \rfloor$, the lowest first (for 8, 16, 32 and 64 bits this
@@ -24,8 +26,10 @@ def pack(codes: np.ndarray | Array | list | np.integer | int, bits: int) -> byte
 
     **Arguments:**
 
-    - `codes`: integers from $-2^{bits-1}$ to $2^{bits-1} - 1$, of any shape, in C order.
+    - `codes`: integers from $-2^{bits-1}$ to $2^{bits-1} - 1$, or from 0 to $2^{bits} - 1$ where
+        they are unsigned; of any shape, in C order.
     - `bits`: bits for one code, 1 to 64.
+    - `signed`: whether codes can be negative; what `signed` of the quantizer says.
 
     **Returns:**
 
@@ -44,22 +48,34 @@ def pack(codes: np.ndarray | Array | list | np.integer | int, bits: int) -> byte
         raise TypeError(
             f"`pack(codes, bits)` must get integers; got {flat.dtype}. Use `encode` of a quantizer."
         )
-    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    lowest, highest = _ends(bits, signed)
     if int(flat.min()) < lowest or int(flat.max()) > highest:
         raise ValueError(
             f"`pack(codes, bits={bits})` must get codes from {lowest} to {highest}; got "
-            f"{flat.min()} to {flat.max()}. Use more bits."
+            f"{flat.min()} to {flat.max()}. Use more bits{_hint(flat, bits, signed)}."
         )
     parts = []
     for start in range(0, flat.size, CHUNK):
-        part = flat[start : start + CHUNK].astype("<i8")
+        part = flat[start : start + CHUNK].astype("<i8" if signed else "<u8")
         octets = part.view(np.uint8).reshape(-1, 8)[:, : -(-bits // 8)]
         flags = np.unpackbits(octets, axis=1, count=bits, bitorder="little")
         parts.append(np.packbits(flags, bitorder="little").tobytes())
     return b"".join(parts)
 
 
-def unpack(data: bytes | bytearray | memoryview, bits: int, count: int) -> np.ndarray:
+def _ends(bits: int, signed: bool) -> tuple[int, int]:
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
+def _hint(codes: np.ndarray, bits: int, signed: bool) -> str:
+    lowest, highest = _ends(bits, not signed)
+    fits = lowest <= int(codes.min()) and int(codes.max()) <= highest
+    return f", or `signed={not signed}`" if fits else ""
+
+
+def unpack(
+    data: bytes | bytearray | memoryview, bits: int, count: int, *, signed: bool = True
+) -> np.ndarray:
     r"""The codes that `pack` wrote.
 
     **Arguments:**
@@ -67,10 +83,11 @@ def unpack(data: bytes | bytearray | memoryview, bits: int, count: int) -> np.nd
     - `data`: the bytes, exactly $\lceil count \cdot bits / 8 \rceil$ of them.
     - `bits`: bits for one code, 1 to 64.
     - `count`: number of codes.
+    - `signed`: as it was in `pack`.
 
     **Returns:**
 
-    int64 codes, shape `(count,)`.
+    int64 codes, shape `(count,)`; uint64 for 64 unsigned bits.
 
     **Raises:**
 
@@ -94,7 +111,7 @@ def unpack(data: bytes | bytearray | memoryview, bits: int, count: int) -> np.nd
             f"`unpack(data, bits={bits}, count={count})` must get data whose last {filling} bits "
             "are zero. The data are damaged, or were packed with other bits or count."
         )
-    codes = np.empty(count, np.int64)
+    codes = np.empty(count, np.int64 if signed or bits < 64 else np.uint64)
     width = -(-bits // 8)
     for start in range(0, count, CHUNK):
         stop = min(count, start + CHUNK)
@@ -102,6 +119,9 @@ def unpack(data: bytes | bytearray | memoryview, bits: int, count: int) -> np.nd
         flags = np.unpackbits(part, count=(stop - start) * bits, bitorder="little")
         wide = np.zeros((stop - start, 8), np.uint8)
         wide[:, :width] = np.packbits(flags.reshape(-1, bits), axis=1, bitorder="little")
+        if not signed:
+            codes[start:stop] = wide.view("<u8")[:, 0]
+            continue
         # Shifting up and back down copies the sign bit into the bits above.
         shift = 64 - bits
         codes[start:stop] = (wide.view("<i8")[:, 0] << shift) >> shift
