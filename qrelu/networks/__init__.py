@@ -22,3 +22,5 @@ from ._pieces import pieces as pieces
 from ._random import he_normal as he_normal
 from ._realize import realize as realize
 from ._sparse import SparseMatrix as SparseMatrix
+from ._sparsify import densify as densify
+from ._sparsify import sparsify as sparsify

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike
 
-from ._matrices import Parameter, as_parameter, library, product, single
+from ._matrices import Parameter, as_parameter, library, product, single, times
 from ._network import ReLUNetwork
 
 
@@ -67,7 +67,7 @@ def affine_after(
     single("affine_after(network, ...)", network)
     a, b = network.weights[-1], network.biases[-1]
     m, t = _affine("affine_after", matrix, offset, a, (1, a.shape[0]))
-    a, b = (m * a, m * b) if m.ndim == 0 else (product(m, a), product(m, b))
+    a, b = (times(m, a), times(m, b)) if m.ndim == 0 else (product(m, a), product(m, b))
     t = _offset("affine_after", t, a.shape[0])
     return ReLUNetwork([*network.weights[:-1], a], [*network.biases[:-1], b + t])
 
@@ -101,7 +101,7 @@ def affine_before(
     m, t = _affine("affine_before", matrix, offset, a, (0, a.shape[1]))
     t = _offset("affine_before", t, a.shape[1])
     b = product(a, t) + b
-    a = a * m if m.ndim == 0 else product(a, m)
+    a = times(m, a) if m.ndim == 0 else product(a, m)
     return ReLUNetwork([a, *network.weights[1:]], [b, *network.biases[1:]])
 
 

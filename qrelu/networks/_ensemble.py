@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from ._matrices import library, single
+from ._matrices import enlarged, library, single
 from ._network import ReLUNetwork
 
 
@@ -23,21 +23,35 @@ def stack(networks: Sequence[ReLUNetwork]) -> ReLUNetwork:
     **Returns:**
 
     A network with parameters of shapes $(n, N_l, N_{l-1})$ and $(n, N_l)$, in NumPy where all are.
+    Sparse matrices must have the same entries, and are stacked by their values.
 
     **Raises:**
 
-    - `ValueError`: for no network, or different widths.
+    - `ValueError`: for no network, different widths, or different entries of sparse matrices.
     """
     networks = tuple(networks)
     if not networks:
         raise ValueError("`stack(networks)` must be given at least one network; got none.")
-    shapes = [[p.shape for p in jax.tree.leaves(net)] for net in networks]
+    shapes = [[p.shape for p in (*net.weights, *net.biases)] for net in networks]
     odd = next((i for i, s in enumerate(shapes) if s != shapes[0]), None)
     if odd is not None:
         raise ValueError(
             "`stack(networks)` must be given networks of the same widths; got "
             f"{networks[0].widths} and {networks[odd].widths}. Use `deepen` for a common depth, "
             "then `pad` for common widths."
+        )
+    forms = [jax.tree.structure(net) for net in networks]
+    odd = next((i for i, form in enumerate(forms) if form != forms[0]), None)
+    if odd is not None:
+        layer = next(
+            i
+            for i, (v, w) in enumerate(zip(networks[0].weights, networks[odd].weights, strict=True))
+            if jax.tree.structure(v) != jax.tree.structure(w)
+        )
+        raise ValueError(
+            "`stack(networks)` must be given networks whose sparse matrices have the same entries; "
+            f"`weights[{layer}]` of networks 0 and {odd} differ. Use `sparsify(stack([densify(net) "
+            "for net in networks]))` for a common pattern."
         )
     return jax.tree.map(lambda *parts: library(*parts).stack(parts), *networks)
 
@@ -80,6 +94,8 @@ def pad(network: ReLUNetwork, widths: Sequence[int]) -> ReLUNetwork:
     everything else. Several networks of one depth fit into the widths
     `[max(n) for n in zip(*(net.widths for net in networks))]`.
 
+    Sparse matrices only get another shape: their added parameters do not exist.
+
     **Arguments:**
 
     - `network`: the network.
@@ -99,10 +115,7 @@ def pad(network: ReLUNetwork, widths: Sequence[int]) -> ReLUNetwork:
     single("pad(network, widths)", network)
     before, after = network.widths, _fitting("pad", network, widths)
     return ReLUNetwork(
-        [
-            library(w).pad(w, ((0, after[i + 1] - before[i + 1]), (0, after[i] - before[i])))
-            for i, w in enumerate(network.weights)
-        ],
+        [enlarged(w, (after[i + 1], after[i])) for i, w in enumerate(network.weights)],
         [
             library(b).pad(b, (0, after[i + 1] - before[i + 1]))
             for i, b in enumerate(network.biases)

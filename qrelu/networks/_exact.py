@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 from ._blocks import active_mask, depth_first, spans
 from ._integers import strip_zeros, to_integers
@@ -24,7 +25,7 @@ class _Block(NamedTuple):
 
 
 def exact_pieces(
-    weights: list[np.ndarray], biases: list[np.ndarray], a: Fraction, b: Fraction
+    weights: list, biases: list[np.ndarray], a: Fraction, b: Fraction
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Breakpoints, values and slopes on [a, b], as fractions.
 
@@ -60,9 +61,9 @@ def exact_pieces(
 class _Layer:
     """An affine map in integers, by the nonzero entries of its columns."""
 
-    def __init__(self, weights: np.ndarray, bias: np.ndarray):
-        row, column = np.nonzero(weights)
-        entries, self.p = to_integers(weights[row, column])
+    def __init__(self, weights: Any, bias: np.ndarray):
+        row, column, values = scipy.sparse.find(weights)
+        entries, self.p = to_integers(values)
         self.columns: dict[int, list[tuple[int, int]]] = {}
         for i, j, w in zip(row.tolist(), column.tolist(), entries, strict=True):
             self.columns.setdefault(j, []).append((i, w))

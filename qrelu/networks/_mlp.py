@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from ._matrices import library, single, zeros
 from ._network import ReLUNetwork
+from ._sparsify import densify
 
 
 def from_mlp(mlp: eqx.Module) -> ReLUNetwork:
@@ -63,7 +64,8 @@ def to_mlp(
 
     **Arguments:**
 
-    - `network`: the network; all hidden layers of the same width (`pad` makes them so).
+    - `network`: the network; all hidden layers of the same width (`pad` makes them so). Sparse
+        matrices become dense: `equinox.nn.MLP` has no others.
     - `in_size`: `"scalar"` for points of shape `()`; needs one input.
     - `out_size`: `"scalar"` for values of shape `()`; needs one output.
     - `use_bias`: whether the hidden layers have a bias; without, it must be zero.
@@ -81,6 +83,7 @@ def to_mlp(
       lost.
     """
     single("to_mlp(network)", network)
+    network = densify(network)
     inputs, *hidden, outputs = network.widths
     if len(set(hidden)) > 1:
         raise ValueError(

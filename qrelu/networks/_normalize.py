@@ -1,11 +1,13 @@
 """The same function with balanced magnitudes."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from ._network import ReLUNetwork
+from ._sparse import SparseMatrix, nonzeros, with_values
 
 # Differences of base-2 logarithms that count as balanced: a few rounding errors of the logarithms.
 _CONVERGED = 1e-13
@@ -40,12 +42,11 @@ def normalize(network: ReLUNetwork, *, powers_of_two: bool = False) -> ReLUNetwo
 
     **Reference:** derived, above the code.
     """
-    parameters = [np.asarray(p).astype(np.float64) for p in (*network.weights, *network.biases)]
-    if not all(np.isfinite(p).all() for p in parameters):
+    if not math.isfinite(network.magnitude):
         raise ValueError("`normalize(network)` must be given finite parameters; got NaN or inf.")
     layers = [
-        _Layer(w, b)
-        for w, b in zip(parameters[: network.depth], parameters[network.depth :], strict=True)
+        _Layer(w, np.asarray(b).astype(np.float64))
+        for w, b in zip(network.weights, network.biases, strict=True)
     ]
     # With s_l the base-2 logarithms of the scales of layer l, the weight w_ij of layer l becomes
     # 2^(s_l[i] - s_(l-1)[j]) w_ij. Balancing one neuron given its neighbors (Osborne's method in
@@ -65,8 +66,7 @@ def normalize(network: ReLUNetwork, *, powers_of_two: bool = False) -> ReLUNetwo
         scales = [np.round(s) for s in scales]
         _sweep(layers, scales, whole=True)
     weights = [
-        _like(w, np.asarray(w, np.float64) * np.exp2(s[:, None] - r[None, :]))
-        for w, s, r in zip(network.weights, scales[1:], scales[:-1], strict=True)
+        _scaled(w, s, r) for w, s, r in zip(network.weights, scales[1:], scales[:-1], strict=True)
     ]
     biases = [
         _like(b, np.asarray(b, np.float64) * np.exp2(s))
@@ -78,15 +78,16 @@ def normalize(network: ReLUNetwork, *, powers_of_two: bool = False) -> ReLUNetwo
 class _Layer:
     """Logarithms of the nonzero parameters of one layer, by rows and by columns."""
 
-    def __init__(self, weights: np.ndarray, bias: np.ndarray):
-        self.row, self.column = np.nonzero(weights)
-        self.log = np.log2(np.abs(weights[self.row, self.column]))
+    def __init__(self, matrix: Any, bias: np.ndarray):
+        rows, columns = matrix.shape
+        self.row, self.column, values = nonzeros(matrix)
+        self.log = np.log2(np.abs(values.astype(np.float64)))
         with np.errstate(divide="ignore"):
             self.bias = np.log2(np.abs(bias))
-        self.by_row = _Groups(self.row, weights.shape[0])
-        self.by_column = _Groups(self.column, weights.shape[1])
-        self.receives = (weights != 0).any(axis=1) | (bias != 0)
-        self.sends = (weights != 0).any(axis=0)
+        self.by_row = _Groups(self.row, rows)
+        self.by_column = _Groups(self.column, columns)
+        self.receives = (np.bincount(self.row, minlength=rows) > 0) | (bias != 0)
+        self.sends = np.bincount(self.column, minlength=columns) > 0
 
     def incoming(self, before: np.ndarray) -> np.ndarray:
         """The largest logarithm per row, without the row's own scale."""
@@ -130,6 +131,16 @@ def _sweep(layers: list[_Layer], scales: list[np.ndarray], whole: bool) -> None:
             moved = max(moved, float(np.max(np.abs(step), initial=0.0)))
         if moved <= _CONVERGED:
             return
+
+
+def _scaled(matrix: Any, s: np.ndarray, r: np.ndarray) -> Any:
+    """A matrix with its rows multiplied by 2^s and its columns by 2^-r."""
+    if isinstance(matrix, SparseMatrix):
+        shift = s[matrix.rows] - r[matrix.columns]
+        values = np.asarray(matrix.values).astype(np.float64) * np.exp2(shift)
+        return with_values(matrix, _like(matrix.values, values))
+    values = np.asarray(matrix).astype(np.float64) * np.exp2(s[:, None] - r[None, :])
+    return _like(matrix, values)
 
 
 def _like(parameter: Any, value: np.ndarray) -> Any:

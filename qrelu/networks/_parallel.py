@@ -1,10 +1,11 @@
 """Networks side by side, and their linear combinations."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from ._identity import deepen
-from ._matrices import as_parameter, block_diagonal, columns, rows, single
+from ._matrices import as_parameter, block_diagonal, columns, plus, rows, single, times
 from ._network import ReLUNetwork
 
 
@@ -116,10 +117,13 @@ def _combine(call: str, networks: tuple[ReLUNetwork, ...], numbers: Sequence[Any
     _same(call, "outputs", [n.widths[-1] for n in networks])
     depth = max(n.depth for n in networks)
     networks = tuple(deepen(n, depth) for n in networks)
-    last = [(a * n.weights[-1], a * n.biases[-1]) for a, n in zip(numbers, networks, strict=True)]
+    last = [
+        (times(a, n.weights[-1]), times(a, n.biases[-1]))
+        for a, n in zip(numbers, networks, strict=True)
+    ]
     bias = sum([b for _, b in last[1:]], last[0][1])
     if depth == 1:
-        return ReLUNetwork([sum([a for a, _ in last[1:]], last[0][0])], [bias])
+        return ReLUNetwork([functools.reduce(plus, [a for a, _ in last])], [bias])
     hidden = parallel(*networks, shared=True)
     weights = [*hidden.weights[:-1], columns([a for a, _ in last])]
     return ReLUNetwork(weights, [*hidden.biases[:-1], bias])

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+import scipy.sparse
 from jax.core import Tracer
 from jaxtyping import ArrayLike
 
@@ -13,6 +15,7 @@ from ._exact import exact_pieces
 from ._network import ReLUNetwork
 from ._propagation import BEYOND_FLOAT64, float_pieces
 from ._shallow import shallow_pieces
+from ._sparse import SparseMatrix, nonzeros
 
 Real = float | int | Fraction | np.floating | np.integer
 
@@ -125,6 +128,7 @@ def pieces(network: ReLUNetwork, a: Real, b: Real, *, exact: bool = False) -> Pi
             f"`pieces(network, a, b)` must have finite ends with a < b; got a = {a}, b = {b}."
         )
     if len(weights) == 2:
+        weights = [w if isinstance(w, np.ndarray) else w.toarray() for w in weights]
         result = shallow_pieces(weights, biases, a, b, exact)
     elif exact:
         result = exact_pieces(weights, biases, Fraction(a), Fraction(b))
@@ -135,8 +139,8 @@ def pieces(network: ReLUNetwork, a: Real, b: Real, *, exact: bool = False) -> Pi
     return Pieces(*result)
 
 
-def _parameters(network: ReLUNetwork) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    if any(isinstance(p, Tracer) for p in (*network.weights, *network.biases)):
+def _parameters(network: ReLUNetwork) -> tuple[list, list[np.ndarray]]:
+    if any(isinstance(p, Tracer) for p in jax.tree.leaves(network)):
         raise TypeError(
             "`pieces(network, a, b)` must be given concrete parameters: it runs outside of `jit`, "
             "`vmap` and `grad`."
@@ -150,8 +154,25 @@ def _parameters(network: ReLUNetwork) -> tuple[list[np.ndarray], list[np.ndarray
             f"`pieces(network, a, b)` must be given a network with one input; got "
             f"{network.widths[0]} inputs."
         )
-    weights = [np.asarray(w).astype(np.float64) for w in network.weights]
-    biases = [np.asarray(b).astype(np.float64) for b in network.biases]
-    if not all(np.isfinite(p).all() for p in (*weights, *biases)):
+    if not math.isfinite(network.magnitude):
         raise ValueError("`pieces(network, a, b)` must be given finite parameters; got NaN or inf.")
-    return weights, biases
+    weights = [_matrix(w) for w in network.weights]
+    return weights, [np.asarray(b).astype(np.float64) for b in network.biases]
+
+
+def _matrix(weights: Any) -> np.ndarray | scipy.sparse.csc_array:
+    """In float64; as a sparse matrix of columns, without stored zeros, where that saves work."""
+    size = weights.shape[0] * weights.shape[1]
+    if not isinstance(weights, SparseMatrix):
+        weights = np.asarray(weights).astype(np.float64)
+        many = int(np.count_nonzero(weights))
+        return scipy.sparse.csc_array(weights) if _saves(many, size) else weights
+    rows, columns, values = nonzeros(weights)
+    if not _saves(values.size, size):
+        return np.asarray(weights).astype(np.float64)
+    values = values.astype(np.float64)
+    return scipy.sparse.csc_array((values, (rows, columns)), shape=weights.shape)
+
+
+def _saves(nonzero: int, size: int) -> bool:
+    return size > 4096 and nonzero < 0.1 * size

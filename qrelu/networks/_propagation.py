@@ -31,13 +31,12 @@ class _Block(NamedTuple):
 
 
 def float_pieces(
-    weights: list[np.ndarray], biases: list[np.ndarray], a: float, b: float
+    matrices: list, biases: list[np.ndarray], a: float, b: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Breakpoints, values and slopes on [a, b].
+    """Breakpoints, values and slopes on [a, b], for dense matrices or sparse ones of columns.
 
     **Reference:** derived, above the code.
     """
-    matrices = [_compress(w) for w in weights]
     ends = np.array([a, b])
     start = _Block(ends, np.arange(1), ends[None, :], np.ones((1, 1)))
 
@@ -47,7 +46,7 @@ def float_pieces(
 
     nodes, values, slopes, scales = [], [], [], []
     with np.errstate(over="ignore", invalid="ignore"):
-        for block in depth_first(start, len(weights) - 1, advance):
+        for block in depth_first(start, len(matrices) - 1, advance):
             _, z, d, scale = _affine(matrices[-1], biases[-1], block, output=True)
             nodes.append(block.x[:-1])
             values.append(z[:, :-1])
@@ -59,12 +58,6 @@ def float_pieces(
     bend = np.abs(np.diff(s)) > SNAP * np.maximum(scale[:, 1:], scale[:, :-1])
     keep = np.append(True, bend.any(axis=0))
     return x[np.append(keep, True)], v[:, np.append(keep, True)].T, s[:, keep].T
-
-
-def _compress(weights: np.ndarray):
-    """A sparse matrix of columns where that saves work."""
-    sparse = weights.size > 4096 and np.count_nonzero(weights) < 0.1 * weights.size
-    return scipy.sparse.csc_array(weights) if sparse else weights
 
 
 def _rows_reached(matrix, bias: np.ndarray) -> Callable[[np.ndarray], int]:

@@ -51,7 +51,7 @@ class SparseMatrix(eqx.Module):
         values: Any,
         rows: Any,
         columns: Any,
-        shape: Sequence[int],
+        shape: Any,
     ):
         r"""**Arguments:**
 
@@ -133,9 +133,18 @@ class SparseMatrix(eqx.Module):
         **Returns:**
 
         The sparse matrix.
+
+        **Raises:**
+
+        - `ValueError`: for an array with another number of axes.
         """
-        entries = scipy.sparse.coo_array(matrix)
-        return SparseMatrix(entries.data, entries.row, entries.col, entries.shape)
+        entries: Any = scipy.sparse.coo_array(matrix)
+        if len(entries.shape) != 2:
+            raise ValueError(
+                "`SparseMatrix.from_scipy(matrix)` must get a matrix; got the shape "
+                f"{entries.shape}."
+            )
+        return SparseMatrix(entries.data, *entries.coords, entries.shape)
 
     @staticmethod
     def from_bcoo(matrix: BCOO) -> "SparseMatrix":
@@ -205,9 +214,13 @@ class SparseMatrix(eqx.Module):
         return flat.reshape(self.shape)
 
     def to_scipy(self) -> scipy.sparse.csr_array:
-        """The matrix as a `scipy.sparse.csr_array`; concrete values of one matrix only."""
+        """The matrix as a `scipy.sparse.csr_array`; concrete values of one matrix only.
+
+        Types narrower than float32, which SciPy does not have, become float32.
+        """
         starts = self.pattern.starts
         values = np.asarray(self.values)
+        values = values.astype(np.float32) if values.dtype.itemsize < 4 else values
         if values.ndim != 1:
             raise ValueError(
                 f"`matrix.to_scipy()` is for one matrix; got a stack of shape {self.shape}. "
@@ -238,7 +251,37 @@ class SparseMatrix(eqx.Module):
 
 def with_values(matrix: SparseMatrix, values: Any) -> SparseMatrix:
     """Other values at the same places."""
-    return eqx.tree_at(lambda m: m.values, matrix, values)
+    return with_pattern(values, matrix.pattern)
+
+
+def with_pattern(values: Any, pattern: Pattern) -> SparseMatrix:
+    """Values at the places of a pattern, in its order, unchecked."""
+    matrix = object.__new__(SparseMatrix)
+    object.__setattr__(matrix, "values", values)
+    object.__setattr__(matrix, "pattern", pattern)
+    return matrix
+
+
+def nonzeros(matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and values of the entries that are not zero, row by row, in NumPy."""
+    if isinstance(matrix, SparseMatrix):
+        values = np.asarray(matrix.values)
+        there = np.flatnonzero(values)
+        return matrix.rows[there], matrix.columns[there], values[there]
+    values = np.asarray(matrix)
+    rows, columns = np.nonzero(values)
+    return rows, columns, values[rows, columns]
+
+
+def as_sparse(matrix: Any) -> SparseMatrix:
+    """A sparse matrix of SciPy or JAX as one of ours."""
+    if isinstance(matrix, SparseMatrix):
+        return matrix
+    return (
+        SparseMatrix.from_bcoo(matrix)
+        if isinstance(matrix, BCOO)
+        else SparseMatrix.from_scipy(matrix)
+    )
 
 
 def _numpy(matrix: SparseMatrix) -> SparseMatrix:
