@@ -18,7 +18,7 @@ LEARNS = ("nothing", "range", "step")
 
 
 @jax.custom_jvp
-def _saturating(value: Any, x: Any, upper: Any) -> Array:
+def _saturating(value: Any, x: Any, upper: Any) -> Any:
     """A grid value whose gradient is 1 in x below the range's end, and 1 in the end beyond it."""
     return value
 

@@ -17,7 +17,7 @@ SMALLEST_LEARNED_STEP = float(np.finfo(np.float32).tiny) * 2.0**23
 
 
 @jax.custom_jvp
-def _gate(x: Any, inside: Any) -> Array:
+def _gate(x: Any, inside: Any) -> Any:
     """The number itself, with a gradient inside only."""
     return x
 
@@ -96,7 +96,7 @@ class Clipped(AbstractQuantizer):
 
 
 @jax.custom_jvp
-def mirrored(latent: Any) -> Array:
+def mirrored(latent: Any) -> Any:
     """The size of a number, at least the smallest step; its slope is never zero."""
     return jnp.maximum(abs(latent), SMALLEST_LEARNED_STEP)
 
@@ -108,7 +108,7 @@ def _(primals, tangents):
 
 
 @jax.custom_jvp
-def _learned(value: Any, x: Any, step: Any, inside: Any, slope: Any) -> Array:
+def _learned(value: Any, x: Any, step: Any, inside: Any, slope: Any) -> Any:
     """A grid value whose gradient is 1 inside in x, and the slope in the step."""
     return value
 

@@ -1,0 +1,410 @@
+"""Wrapping any Equinox model: the same class and call, grid values, gradients, training, errors."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import qrelu as qr
+from qrelu import quantizers
+from qrelu.quantizers import LSQ, AbsMax, LearnedStep, Uniform, unwrap, wrap
+
+KEY = jax.random.key(0)
+
+
+def _ones(*shape):
+    return jnp.linspace(-1.0, 1.0, int(np.prod(shape))).reshape(shape)
+
+
+class _Own(eqx.Module):
+    matrix: jax.Array
+    scale: jax.Array
+    count: jax.Array
+
+    def __call__(self, x):
+        return jnp.sum(jnp.tanh(x @ self.matrix.T) * self.scale) ** 2 + self.matrix[0].sum()
+
+
+class _Image(eqx.Module):
+    conv: eqx.nn.Conv2d
+    back: eqx.nn.ConvTranspose2d
+
+    def __call__(self, x):
+        return self.back(jax.nn.relu(self.conv(x)))
+
+
+nn = eqx.nn
+# name: model, its call
+MODELS = {
+    "linear": (nn.Linear(3, 4, key=KEY), lambda m: m(_ones(3))),
+    "mlp": (nn.MLP(3, 2, 8, 2, key=KEY), lambda m: m(_ones(3))),
+    "scan": (nn.MLP(3, 2, 8, 3, scan=True, key=KEY), lambda m: m(_ones(3))),
+    "norms": (
+        nn.Sequential([nn.LayerNorm(6), nn.RMSNorm(6), nn.GroupNorm(2, 6)]),
+        lambda m: m(_ones(6)),
+    ),
+    "gru": (nn.GRUCell(3, 4, key=KEY), lambda m: m(_ones(3), _ones(4))),
+    "lstm": (nn.LSTMCell(3, 4, key=KEY), lambda m: m(_ones(3), (_ones(4), _ones(4)))[0]),
+    "attention": (
+        nn.MultiheadAttention(2, 4, use_query_bias=True, key=KEY),
+        lambda m: m(_ones(5, 4), _ones(5, 4), _ones(5, 4)),
+    ),
+    "embedding": (nn.Embedding(7, 3, key=KEY), lambda m: m(jnp.array(2))),
+    "prelu": (nn.PReLU(), lambda m: m(_ones(4))),
+    "convolutions": (
+        _Image(nn.Conv2d(2, 3, 3, key=KEY), nn.ConvTranspose2d(3, 2, 3, key=KEY)),
+        lambda m: m(_ones(2, 5, 5)),
+    ),
+    "own": (
+        _Own(_ones(4, 3) ** 3, _ones(4) + 0.3, jnp.arange(3)),
+        lambda m: m(_ones(3)),
+    ),
+}
+
+
+def _same(a, b):
+    return all(
+        np.asarray(x).tobytes() == np.asarray(y).tobytes()
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
+
+
+def _floats(tree):
+    return eqx.filter(tree, eqx.is_inexact_array)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer_is_called_as_before_and_has_grid_values(name):
+    model, call = MODELS[name]
+    q = Uniform(0.07) if name in ("scan", "own") else AbsMax(4, "channel")
+    wrapped = wrap(model, q)
+    plain = unwrap(wrapped)
+    assert type(wrapped) is type(model)
+    assert jax.tree.structure(plain) == jax.tree.structure(model)
+    assert eqx.tree_equal(plain, quantizers.quantize(model, q))
+
+    # The straight-through gradient is the plain model's gradient at the grid values.
+    @eqx.filter_jit
+    @eqx.filter_value_and_grad
+    def loss(m):
+        return jnp.sum(call(m) ** 2)
+
+    for a, b in zip(jax.tree.leaves(loss(wrapped)), jax.tree.leaves(loss(plain)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_eager_calls_have_the_bits_of_the_plain_model():
+    for name in ("mlp", "own"):
+        model, call = MODELS[name]
+        wrapped = wrap(model, AbsMax(4))
+        assert _same(call(wrapped), call(unwrap(wrapped)))
+
+
+def test_values_are_the_same_bits_in_jit_vmap_and_scan():
+    model = nn.MLP(2, 1, 5, 4, key=KEY, scan=True)
+    q = AbsMax(3, "channel")
+    wrapped = wrap(model, q)
+    stacked = model.layers[1].weight  # (layers, outputs, inputs)
+    expected = np.stack([q.grid(np.asarray(w))(np.asarray(w)) for w in stacked])
+    leaf = wrapped.layers[1].weight
+    _, scanned = jax.lax.scan(lambda c, w: (c, jnp.asarray(w)), 0, leaf)
+    assert _same(unwrap(wrapped).layers[1].weight, expected)
+    assert _same(scanned, expected)
+    assert _same(jax.jit(jnp.asarray)(leaf), expected)
+    assert _same(jax.vmap(jnp.asarray)(leaf), expected)
+    assert _same(np.asarray(leaf), expected)
+
+
+def test_an_ensemble_wrapped_member_by_member():
+    make = eqx.filter_vmap(lambda key: nn.MLP(2, 1, 4, 2, key=key))
+    models = make(jax.random.split(KEY, 3))
+    x = _ones(2)
+    weights = lambda m: [layer.weight for layer in m.layers]  # noqa: E731
+    for q in (AbsMax(3), LSQ(3)):
+        wrapped = eqx.filter_vmap(lambda m, q=q: wrap(m, q, weights))(models)
+        values = eqx.filter_vmap(lambda m: m(x))(wrapped)
+        single = [
+            wrap(jax.tree.map(lambda a, i=i: a[i] if eqx.is_array(a) else a, models), q, weights)(x)
+            for i in range(3)
+        ]
+        np.testing.assert_allclose(values, np.stack(single), rtol=1e-12)
+        again = eqx.filter_vmap(lambda m: m(x))(unwrap(wrapped))
+        np.testing.assert_allclose(values, again, rtol=1e-12)
+
+
+def test_a_grid_of_the_stack_is_not_used_for_its_members():
+    own = _Own(jnp.ones((3, 4, 3)) * _ones(3, 4, 3), _ones(3, 4), jnp.zeros((3, 1)))
+    wrapped = wrap(own, AbsMax(4), lambda m: m.matrix)
+    with pytest.raises(ValueError, match="wrap each"):
+        eqx.filter_vmap(lambda m: m(_ones(3)))(wrapped)
+
+
+def _train(model, steps=150, optimizer=None):
+    xs = jnp.linspace(-1, 1, 32)[:, None]
+    ys = jnp.sin(3 * xs)
+    optimizer = optax.adam(1e-2) if optimizer is None else optimizer
+    parameters, static = eqx.partition(model, eqx.is_inexact_array)
+
+    def loss(parameters):
+        return jnp.mean((jax.vmap(eqx.combine(parameters, static))(xs) - ys) ** 2)
+
+    def one(carry, _):
+        parameters, state = carry
+        value, gradient = jax.value_and_grad(loss)(parameters)
+        updates, state = optimizer.update(gradient, state, parameters)
+        return (eqx.apply_updates(parameters, updates), state), value
+
+    run = jax.jit(lambda carry: jax.lax.scan(one, carry, length=steps))
+    (parameters, _), losses = run((parameters, optimizer.init(parameters)))
+    return eqx.combine(parameters, static), losses
+
+
+@pytest.mark.parametrize("q", [AbsMax(4, "channel"), LSQ(4), Uniform(0.05)])
+def test_optax_trains_it_as_it_stands(q):
+    model = nn.MLP(1, 1, 16, 3, scan=True, key=KEY)
+    trained, losses = _train(wrap(model, q))
+    assert losses[-1] < 0.1 * losses[0]
+    plain = unwrap(trained)
+    batch = eqx.filter_jit(lambda m: jax.vmap(m)(jnp.linspace(-1, 1, 32)[:, None]))
+    assert _same(batch(trained), batch(plain))
+
+
+def test_weight_decay_does_not_reach_a_fixed_step():
+    steps = np.full((4, 1), 0.1)
+    model = nn.Linear(3, 4, key=KEY)
+    decay = optax.chain(optax.add_decayed_weights(1.0), optax.sgd(0.5))
+    for q in (Uniform(steps), Uniform(jnp.asarray(steps)), Uniform(0.1)):
+        wrapped = wrap(model, q, lambda m: m.weight)
+        parameters = _floats(wrapped)
+        updates, _ = decay.update(
+            jax.tree.map(jnp.zeros_like, parameters), decay.init(parameters), parameters
+        )
+        after = eqx.apply_updates(wrapped, updates)
+        expected = q(np.asarray(model.weight) * 0.5)
+        assert _same(unwrap(after).weight, np.asarray(expected))
+
+
+def test_a_learned_step_is_one_leaf_per_array_and_moves():
+    model = nn.MLP(1, 1, 8, 2, key=KEY)
+    where = lambda m: [layer.weight for layer in m.layers]  # noqa: E731
+    wrapped = wrap(model, LSQ(3), where)
+    count = len(jax.tree.leaves(_floats(wrapped))) - len(jax.tree.leaves(_floats(model)))
+    assert count == 3
+    w = np.asarray(model.layers[1].weight)
+    begin = 2 * np.mean(abs(w)) / np.sqrt(3)
+    np.testing.assert_allclose(wrapped.layers[1].weight.rule.step, begin, rtol=1e-12)
+    trained, _ = _train(wrapped, 20)
+    assert all(
+        before.weight.rule.step != after.weight.rule.step
+        for before, after in zip(wrapped.layers, trained.layers, strict=True)
+    )
+    given = wrap(model, LearnedStep(Uniform(0.25, bits=3)), where)
+    assert given.layers[0].weight.rule.step == 0.25
+
+
+def test_latent_or_quantized_backward_by_hand():
+    rng = np.random.default_rng(1)
+    w, x, g = rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=4)
+    q = Uniform(0.5)
+    w_hat = np.round(w / 0.5) * 0.5
+
+    class Product(eqx.Module):
+        weight: jax.Array
+
+        def __call__(self, x):
+            return self.weight @ x
+
+    for backward, used in (("quantized", w_hat), ("latent", w)):
+        model = wrap(Product(jnp.asarray(w)), q, backward=backward)
+        value, pull = jax.vjp(lambda x, m=model: m(x), jnp.asarray(x))
+        np.testing.assert_allclose(value, w_hat @ x, rtol=1e-12)
+        np.testing.assert_allclose(pull(jnp.asarray(g))[0], used.T @ g, rtol=1e-12)
+        gradient = eqx.filter_grad(lambda m: jnp.sum(jnp.asarray(g) * m(jnp.asarray(x))))(model)
+        np.testing.assert_allclose(gradient.weight.latent, np.outer(g, x), rtol=1e-12)
+        forward = jax.jvp(model, (jnp.asarray(x),), (jnp.ones(3),))[1]
+        np.testing.assert_allclose(forward, used @ np.ones(3), rtol=1e-12)
+        # The other way round, transposed, and elementwise.
+        left = jax.grad(lambda z, m=model: jnp.sum(z @ m.weight.T))(jnp.asarray(x))
+        np.testing.assert_allclose(left, used.sum(0), rtol=1e-12)
+        scaled = jax.grad(lambda z, m=model: jnp.sum(z * m.weight))(jnp.ones((4, 3)))
+        np.testing.assert_allclose(scaled, used, rtol=1e-12)
+
+
+def test_two_layers_hand_latent_matrices_back():
+    model = nn.MLP(2, 1, 4, 1, activation=lambda t: t, key=KEY)
+    wrapped = wrap(model, Uniform(0.3), backward="latent")
+    x = _ones(2)
+    slope = jax.jacobian(wrapped)(x)
+    w1, w2 = (np.asarray(layer.weight) for layer in model.layers)
+    np.testing.assert_allclose(slope, w2 @ w1, rtol=1e-12)
+    assert _same(wrapped(x), unwrap(wrapped)(x))
+
+
+def test_latent_backward_is_refused_where_it_cannot_be_kept():
+    image = MODELS["convolutions"][0]
+    with pytest.raises(ValueError, match="kernel of a convolution"):
+        wrap(image, Uniform(0.1), backward="latent")
+    model = wrap(MODELS["own"][0], Uniform(0.1), backward="latent")
+    with pytest.raises(TypeError, match="Wrapped"):
+        jnp.dot(model.matrix, _ones(3))
+
+
+@pytest.mark.parametrize("backward", ["quantized", "latent"])
+def test_precision_asked_for_reaches_the_product_and_its_derivatives(backward):
+    model = wrap(nn.Linear(3, 3, use_bias=False, key=KEY), Uniform(0.1), backward=backward)
+
+    def f(x):
+        with jax.default_matmul_precision("highest"):
+            return model(x)
+
+    text = str(jax.make_jaxpr(jax.jacrev(jax.jit(f)))(_ones(3)))
+    products = text.count("dot_general")
+    assert products and text.count("HIGHEST") >= products
+
+
+def test_a_relu_network_is_wrapped_like_any_model():
+    net = qr.networks.he_normal((2, 5, 5, 1), key=KEY)
+    wrapped = wrap(net, AbsMax(4, "channel"))
+    xs = jax.random.normal(KEY, (7, 2))
+    plain = unwrap(wrapped)
+    assert type(wrapped) is type(net) and wrapped.widths == net.widths
+    np.testing.assert_allclose(qr.realize(wrapped, xs), qr.realize(plain, xs), rtol=1e-12)
+    np.testing.assert_allclose(wrapped(xs[0]), plain(xs[0]), rtol=1e-12)
+    gradient = jax.grad(lambda net: jnp.sum(qr.realize(net, xs)))(wrapped)
+    judge = jax.grad(lambda net: jnp.sum(qr.realize(net, xs)))(plain)
+    for a, b in zip(gradient.weights, judge.weights, strict=True):
+        np.testing.assert_allclose(a.latent, b, rtol=1e-9, atol=1e-12)
+
+
+def test_stochastic_rounding_needs_unwrap_with_a_key():
+    model = nn.Linear(3, 4, key=KEY)
+    q = Uniform(0.5, "stochastic")
+    wrapped = wrap(model, q)
+    with pytest.raises(ValueError, match="key"):
+        wrapped(_ones(3))
+    with pytest.raises(ValueError, match="key"):
+        unwrap(wrapped)
+    plain = unwrap(wrapped, key=KEY)
+    assert eqx.tree_equal(plain, quantizers.quantize(model, q, key=KEY))
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(m, key):
+        return jnp.sum(unwrap(m, key=key)(_ones(3)))
+
+    np.testing.assert_allclose(gradient(wrapped, KEY).weight.latent, np.tile(_ones(3), (4, 1)))
+
+
+def test_wrapped_models_are_ordinary_pytrees(tmp_path):
+    model = nn.MLP(2, 1, 4, 1, key=KEY)
+    wrapped = wrap(model, LSQ(4))
+    assert eqx.tree_equal(wrapped, jax.tree.map(lambda x: x, wrapped))
+    parts = eqx.partition(wrapped, eqx.is_inexact_array)
+    assert eqx.tree_equal(eqx.combine(*parts), wrapped)
+    eqx.tree_serialise_leaves(tmp_path / "model.eqx", wrapped)
+    fresh = wrap(nn.MLP(2, 1, 4, 1, key=jax.random.key(1)), LSQ(4))
+    loaded = eqx.tree_deserialise_leaves(tmp_path / "model.eqx", fresh)
+    assert eqx.tree_equal(loaded, wrapped)
+    text = eqx.tree_pformat(wrapped)
+    assert "Wrapped" in text and "latent=f64[4,2]" in text
+    assert eqx.tree_equal(unwrap(model), model)
+    assert eqx.tree_equal(unwrap(unwrap(wrapped)), unwrap(wrapped))
+
+
+def test_one_trace_for_all_values():
+    traces = []
+
+    @jax.jit
+    def call(parameters, x):
+        traces.append(1)
+        return eqx.combine(parameters, static)(x)
+
+    for seed in range(3):
+        wrapped = wrap(nn.MLP(2, 1, 4, 1, key=jax.random.key(seed)), AbsMax(4))
+        parameters, static = eqx.partition(wrapped, eqx.is_array)
+        call(parameters, _ones(2))
+    assert len(traces) == 1
+
+
+def test_shared_leaves_stay_shared():
+    class Tied(eqx.Module):
+        shared: eqx.nn.Shared
+
+        def __init__(self):
+            pair = nn.Embedding(5, 3, key=KEY), nn.Linear(3, 5, use_bias=False, key=KEY)
+            self.shared = eqx.nn.Shared(pair, lambda p: p[1].weight, lambda p: p[0].weight)
+
+        def __call__(self, i):
+            embedding, linear = self.shared()
+            return linear(embedding(i))
+
+    model = Tied()
+    wrapped = wrap(model, Uniform(0.25))
+    table = np.round(np.asarray(model.shared.pytree[0].weight) / 0.25) * 0.25
+    np.testing.assert_allclose(wrapped(jnp.array(1)), table @ table[1], rtol=1e-12)
+    assert len(jax.tree.leaves(_floats(eqx.filter_grad(lambda m: m(1).sum())(wrapped)))) == 1
+
+
+def test_where_takes_arrays_parts_and_leaves_the_rest():
+    model = nn.MLP(2, 1, 4, 2, key=KEY)
+    part = wrap(model, Uniform(0.1), lambda m: m.layers[0])
+    kinds = [isinstance(x, quantizers.Wrapped) for x in (part.layers[0].bias, part.layers[1].bias)]
+    assert kinds == [True, False]
+    both = wrap(part, AbsMax(3), lambda m: m.layers[1].weight)
+    assert isinstance(both.layers[1].weight.rule, AbsMax)
+    rest = wrap(part, AbsMax(3))
+    assert not isinstance(rest.layers[0].weight.rule, AbsMax)
+    assert eqx.tree_equal(unwrap(wrap({"a": np.ones(2)}, Uniform(0.4)))["a"], jnp.full(2, 0.8))
+
+
+def test_batch_norm_keeps_its_state():
+    norm, state = nn.make_with_state(nn.BatchNorm)(3, "batch", mode="batch")
+    wrapped = wrap(norm, Uniform(0.3))
+    call = lambda m: jax.vmap(m, axis_name="batch", in_axes=(0, None), out_axes=(0, None))  # noqa: E731
+    values, _ = call(wrapped)(_ones(5, 3), state)
+    expected, _ = call(unwrap(wrapped))(_ones(5, 3), state)
+    assert _same(values, expected)
+
+
+LINEAR = nn.Linear(2, 2, key=KEY)
+
+
+@pytest.mark.parametrize(
+    "call, kind, match",
+    [
+        (lambda: wrap({}, Uniform(0.1)), ValueError, "got none"),
+        (lambda: wrap([jnp.arange(3), "a"], Uniform(0.1)), ValueError, "got none"),
+        (lambda: wrap(LINEAR, Uniform(0.1), lambda m: []), ValueError, "at least one"),
+        (lambda: wrap(LINEAR, Uniform(0.1), lambda m: m.in_features), TypeError, "got int"),
+        (
+            lambda: wrap(MODELS["own"][0], Uniform(0.1), lambda m: m.count),
+            TypeError,
+            r"`model.count`, int\d+ numbers",
+        ),
+        (lambda: wrap(LINEAR, 4), TypeError, "got int|Type-check"),
+        (lambda: wrap(LINEAR, Uniform(0.1), backward="both"), ValueError, "got 'both'"),
+        (lambda: wrap(LINEAR, AbsMax(4, "network")), ValueError, "inside the loss"),
+        (lambda: wrap(wrap(LINEAR, AbsMax(4)), AbsMax(2)), ValueError, "not wrapped yet"),
+        (
+            lambda: wrap(wrap(LINEAR, AbsMax(4)), AbsMax(2), lambda m: m.weight),
+            ValueError,
+            r"`model.weight`. Call `unwrap",
+        ),
+        (
+            lambda: wrap({"a": jnp.array([1.0, jnp.nan])}, Uniform(0.1)),
+            ValueError,
+            r"NaN or infinity in `model\['a'\]`",
+        ),
+        (lambda: wrap(nn.Conv1d(1, 1, 3, key=KEY), AbsMax(4)), ValueError, "Sequential"),
+    ],
+)
+def test_bad_input_is_named_with_its_cure(call, kind, match):
+    with pytest.raises(kind, match=match):
+        call()
+
+
+def test_a_layer_on_a_single_level_is_announced():
+    with pytest.warns(UserWarning, match=r"`model.weight` to the single value 0.0"):
+        wrap(nn.Linear(3, 3, use_bias=False, key=KEY), Uniform(100.0))
