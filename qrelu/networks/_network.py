@@ -122,8 +122,8 @@ class ReLUNetwork(eqx.Module):
 
     @property
     def magnitude(self) -> float:
-        """The largest absolute weight or bias."""
-        return max(float(np.max(np.abs(p), initial=0.0)) for p in self._numbers())
+        """The largest absolute weight or bias; NaN where one of them is."""
+        return float(np.max([np.max(np.abs(p), initial=0.0) for p in self._numbers()]))
 
     def _numbers(self) -> list[np.ndarray]:
         """The parameters in NumPy, of sparse matrices the entries."""

@@ -1,7 +1,6 @@
 """A matrix with few entries, as a pytree whose only leaf is their values."""
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -144,7 +143,8 @@ class SparseMatrix(eqx.Module):
                 "`SparseMatrix.from_scipy(matrix)` must get a matrix; got the shape "
                 f"{entries.shape}."
             )
-        return SparseMatrix(entries.data, *entries.coords, entries.shape)
+        rows, columns = entries.coords
+        return SparseMatrix(entries.data, rows, columns, entries.shape)
 
     @staticmethod
     def from_bcoo(matrix: BCOO) -> "SparseMatrix":
