@@ -1,0 +1,162 @@
+"""Proven bounds of the difference of two networks on small convex cells."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ._pair import Arithmetic, Layers
+
+# Half a unit in the last place of float64, in which the bounds themselves are computed.
+UNIT = 2.0**-53
+TINY = float(np.finfo(np.float64).tiny)
+# Numbers per block of cells: some ten megabytes per array.
+BLOCK = 2**20
+
+
+class _Affine(NamedTuple):
+    """An affine function per unit and cell, and how far the values may be from it."""
+
+    center: np.ndarray  # (n, K), at the cells' centers
+    slopes: np.ndarray  # (inputs, n, K)
+    radius: np.ndarray  # (n, K)
+
+
+class CellBounds(NamedTuple):
+    """Bounds of the largest absolute difference in cells."""
+
+    upper: np.ndarray  # (K,)
+    near: np.ndarray  # (K,), the difference at the best vertex, not a bound
+    vertex: np.ndarray  # (K,), which vertex that is
+
+
+# On a cell conv(v_1, ..., v_m) + [-delta, delta]^d let every unit h of a layer satisfy
+#     |h(x) - (c + g . (x - x_0))| <= r,
+# where h is the exact value or any floating-point evaluation. W h + b then has center W c + b,
+# slopes W g, and the radius is the sum of
+#   |W| r,
+#   the rounding errors of computing W c + b and W g here: gamma_(n+2) (|W| (|c| + |g| rho) + |b|),
+#   those of evaluation: gamma_(n+2) (|W| H + |b|) with H = |c| + |g| rho + r >= |h|, in its unit,
+# where rho is the largest |x - x_0| per input and gamma_n = n u / (1 - n u) holds for any order of
+# the sum, fused or not (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
+# A result that underflows loses at most the smallest normal number more, per operation.
+#
+# relu: let y = A + e, |e| <= r, low <= A <= high on the cell. Taking A itself for relu(y) is wrong
+# by at most max(r, -low): for y >= 0 the error is e, for y < 0 it is -A <= -low, and -A >= -r. Taking
+# 0 is wrong by at most max(0, high + r). Both are of the size of rounding when the sign of A is
+# constant on the cell up to rounding, which is what the cells are cut for; but they hold always.
+def bound_cells(net: Layers, other: Layers, vertices: np.ndarray, delta: np.ndarray) -> CellBounds:
+    """Bounds on cells given by vertices (K, m, inputs), repeated where there are fewer than m."""
+    width = max(max(w.shape) for w in (*net.weights, *other.weights))
+    count, corners, inputs = vertices.shape
+    block = max(1, BLOCK // (width * (corners + inputs)))
+    parts = [
+        _bound_block(net, other, vertices[i : i + block], delta[i : i + block])
+        for i in range(0, count, block)
+    ]
+    return CellBounds(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def evaluation_error(layers: Layers, x: np.ndarray) -> np.ndarray:
+    """Bounds of |computed - exact| for the outputs at one point, whatever the order of sums."""
+    cells = x[None, None, :]
+    result, *_ = _propagate(layers, cells, np.zeros(1))
+    # The radius bounds the distance of the exact and of the computed value from the center.
+    return 2 * result.radius[:, 0]
+
+
+def _bound_block(net: Layers, other: Layers, vertices: np.ndarray, delta: np.ndarray) -> tuple:
+    a, offsets, rho = _propagate(net, vertices, delta)
+    b, *_ = _propagate(other, vertices, delta)
+    values, error = _at_vertices(a.center - b.center, a.slopes - b.slopes, offsets, rho, delta)
+    # Subtracting centers and slopes rounds once, relative to the parts.
+    size = abs(a.center) + abs(b.center)
+    for i in range(len(rho)):
+        size = size + (abs(a.slopes[i]) + abs(b.slopes[i])) * rho[i]
+    radius = a.radius + b.radius + error + 4 * UNIT * size
+    magnitude = abs(values).max(0)  # (outputs, K)
+    upper = magnitude + radius
+    # Whoever subtracts two computed outputs rounds once more.
+    unit = max(net.arithmetic.unit, other.arithmetic.unit)
+    tiny = max(net.arithmetic.tiny, other.arithmetic.tiny)
+    upper = upper * (1 + unit + 8 * UNIT) + tiny
+    upper = np.where(np.isnan(upper), math.inf, upper).max(0)
+    best = abs(values).max(1)  # (m, K)
+    return upper, best.max(0), best.argmax(0)
+
+
+def _propagate(layers: Layers, vertices: np.ndarray, delta: np.ndarray):
+    """The affine functions of the outputs, vertices minus centers, and the cells' radii."""
+    count, _, inputs = vertices.shape
+    center = vertices.mean(1)  # any point near the cell
+    offsets = np.moveaxis(vertices - center[:, None, :], 0, -1)  # (m, inputs, K)
+    # The difference of two floats is rounded once.
+    rho = abs(offsets).max(0) * (1 + 2 * UNIT) + delta  # (inputs, K)
+    rho = np.where(rho > 0, rho * (1 + 2 * UNIT), 0.0)
+    unit = np.broadcast_to(np.eye(inputs)[:, :, None], (inputs, inputs, count))
+    radius = np.zeros((inputs, count))
+    if layers.arithmetic.rounds_input:
+        arithmetic = layers.arithmetic
+        radius = 2 * arithmetic.unit * (abs(center.T) + rho) + arithmetic.tiny
+    h = _Affine(np.ascontiguousarray(center.T), unit, radius)
+    for i, (w, b) in enumerate(zip(layers.weights, layers.biases, strict=True)):
+        if i > 0:
+            h = _relu(h, offsets, rho, delta)
+        h = _layer(layers.arithmetic, w, b, h, rho)
+    return h, offsets, rho
+
+
+def _layer(arithmetic: Arithmetic, w: np.ndarray, b: np.ndarray, h: _Affine, rho: np.ndarray):
+    rows, columns = w.shape
+    size = abs(h.center)
+    for i in range(len(rho)):
+        size = size + abs(h.slopes[i]) * rho[i]
+    here = gamma(columns + 2, UNIT)
+    there = gamma(columns + 2, arithmetic.unit)
+    values = size + h.radius
+    bias = abs(b)[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = h.radius + here * size + there * values
+        magnitude = abs(w)
+        radius = magnitude @ spread + (here + there) * bias
+        loss = (columns + 2) * (arithmetic.tiny + TINY) * (1 + len(rho))
+        radius = radius + (loss + arithmetic.tiny * values.sum(0))
+        # All terms are non-negative: computing the radius rounds relative to itself.
+        radius = radius * (1 + (2 * columns + 40) * UNIT)
+        if math.isfinite(arithmetic.largest):
+            overflow = magnitude @ values + bias >= arithmetic.largest * (1 - 2.0**-6)
+            overflow |= max(magnitude.max(), bias.max()) > arithmetic.largest
+            radius = np.where(overflow, math.inf, radius)
+    slopes = np.stack([w @ g for g in h.slopes]) if len(h.slopes) else h.slopes
+    return _Affine(w @ h.center + b[:, None], slopes, radius)
+
+
+def _relu(z: _Affine, offsets: np.ndarray, rho: np.ndarray, delta: np.ndarray) -> _Affine:
+    values, error = _at_vertices(z.center, z.slopes, offsets, rho, delta)
+    high, low = values.max(0) + error, values.min(0) - error
+    # A sum of two floats is rounded once.
+    guard = 2 * UNIT * (abs(high) + abs(low))
+    as_zero = np.maximum(high + z.radius + guard, 0.0) * (1 + 4 * UNIT)
+    as_itself = np.maximum(z.radius, guard - low)
+    on = as_itself < as_zero
+    radius = np.where(on, as_itself, as_zero)
+    return _Affine(z.center * on, z.slopes * on, radius)
+
+
+def _at_vertices(center, slopes, offsets, rho, delta):
+    """Values at the vertices (m, n, K), and by how much the cell's values may exceed them."""
+    inputs = len(slopes)
+    values = np.broadcast_to(center, (len(offsets), *center.shape)).copy()
+    size, steepness = abs(center), np.zeros_like(center)
+    for i in range(inputs):
+        values += slopes[i] * offsets[:, i][:, None, :]
+        size = size + abs(slopes[i]) * rho[i]
+        steepness += abs(slopes[i])
+    error = gamma(inputs + 4, UNIT) * size + steepness * delta * (1 + (inputs + 4) * UNIT)
+    return values, error + TINY * (inputs + 1)
+
+
+def gamma(n: int, unit: float) -> float:
+    """n u / (1 - n u), rounded upwards; infinity where it means nothing."""
+    product = n * unit
+    return math.inf if product >= 1 else product / (1 - product) * (1 + 8 * UNIT)

@@ -1,0 +1,139 @@
+"""The record of a proven largest difference."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+_FORMAT = "qrelu enclosure, version 1"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Enclosure:
+    r"""Proven bounds of the largest difference between two networks on a box.
+
+    `lower` $\le \sup_{x \in box} \|R(x) - R'(x)\|_\infty \le$ `upper`, for the functions in real
+    arithmetic and, as `evaluation` says, for their values in floating point.
+
+    **Attributes:**
+
+    - `lower`, `upper`: the bounds.
+    - `witness`: a point of the box, of shape $(N_0,)$, where the difference is at least `lower`.
+    - `output`: the output in which it is.
+    - `box`: the ends (lower, upper) of the box, arrays of shape $(N_0,)$.
+    - `evaluation`: per network, "exact" or the floating type whose rounding errors are inside.
+    - `method`: "pieces", "cells" or "branch and bound".
+    - `boxes`: how many pieces, cells or boxes were used.
+    - `gap`: the relative gap that was asked for.
+    - `complete`: whether `upper` $\le (1 +$ `gap` $)\,$`lower`, or nothing but rounding errors is
+        left between the two. If not, the budget ran out, and the bounds hold all the same.
+    - `seconds`: how long it took; not part of the equality of two records.
+    """
+
+    lower: float
+    upper: float
+    witness: np.ndarray
+    output: int
+    box: tuple[np.ndarray, np.ndarray]
+    evaluation: tuple[str, str]
+    method: str
+    boxes: int
+    gap: float
+    complete: bool
+    seconds: float
+
+    @property
+    def assumptions(self) -> str:
+        """What the bounds hold for, in words."""
+        if self.evaluation == ("exact", "exact"):
+            return "The functions in real arithmetic; parameters are the exact values of floats."
+        kinds = " and ".join(dict.fromkeys(self.evaluation))
+        return (
+            "The functions in real arithmetic, and their values in floating point of type "
+            f"{kinds}, rounded to nearest, with sums in any order, fused or not, subnormal "
+            "results kept or flushed to zero."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record in plain numbers, strings and lists, as JSON can hold them.
+
+        **Returns:**
+
+        A dictionary; `from_dict` reads it.
+        """
+        return {
+            "format": _FORMAT,
+            "lower": float(self.lower),
+            "upper": float(self.upper),
+            "witness": [float(t) for t in self.witness],
+            "output": int(self.output),
+            "box": [[float(t) for t in end] for end in self.box],
+            "evaluation": list(self.evaluation),
+            "assumptions": self.assumptions,
+            "method": self.method,
+            "boxes": int(self.boxes),
+            "gap": float(self.gap),
+            "complete": bool(self.complete),
+            "seconds": float(self.seconds),
+        }
+
+    @staticmethod
+    def from_dict(record: dict[str, Any]) -> "Enclosure":
+        """The enclosure that `to_dict` wrote.
+
+        **Arguments:**
+
+        - `record`: the dictionary, for example from a JSON file.
+
+        **Returns:**
+
+        An equal `Enclosure`.
+
+        **Raises:**
+
+        - `ValueError`: for a dictionary of another kind, or bounds in the wrong order.
+        """
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise ValueError(
+                f'`Enclosure.from_dict(record)` must have "format": "{_FORMAT}"; got '
+                f"{record.get('format') if isinstance(record, dict) else type(record).__name__!r}."
+            )
+        names = [field.name for field in dataclasses.fields(Enclosure)]
+        missing = [name for name in names if name not in record]
+        if missing:
+            raise ValueError(f"`Enclosure.from_dict(record)` misses the entries {missing}.")
+        values = {name: record[name] for name in names}
+        lower, upper = (np.array(end, dtype=np.float64) for end in values["box"])
+        values["box"] = (lower, upper)
+        values["witness"] = np.array(values["witness"], dtype=np.float64)
+        first, second = values["evaluation"]
+        values["evaluation"] = (str(first), str(second))
+        result = Enclosure(**values)
+        inside = (lower <= result.witness) & (result.witness <= upper)
+        if not (0 <= result.lower <= result.upper and inside.all()):
+            raise ValueError(
+                "`Enclosure.from_dict(record)` must have 0 <= lower <= upper and a witness in the "
+                f"box; got {result.lower}, {result.upper} and {result.witness}."
+            )
+        return result
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Enclosure):
+            return False
+        mine, theirs = self.to_dict(), other.to_dict()
+        return all(mine[name] == theirs[name] for name in mine if name != "seconds")
+
+    def __hash__(self) -> int:
+        return hash((self.lower, self.upper, self.method, self.boxes))
+
+    def __str__(self) -> str:
+        point = np.array2string(self.witness, precision=6, threshold=8)
+        state = "" if self.complete else f", budget ran out before the gap {self.gap:g}"
+        kinds = " and ".join(dict.fromkeys(self.evaluation))
+        return (
+            f"{self.lower:.9g} <= largest difference <= {self.upper:.9g}\n"
+            f"  witness {point}, output {self.output}\n"
+            f"  {self.method}, {self.boxes} boxes, {self.seconds:.2f} s{state}\n"
+            f"  holds for: real arithmetic"
+            + ("" if kinds == "exact" else f", and evaluation in {kinds}")
+        )
