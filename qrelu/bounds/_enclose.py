@@ -13,6 +13,7 @@ from ._cells import bound_cells, evaluation_error
 from ._enclosure import Enclosure
 from ._line import cut_segment
 from ._pair import Layers, as_box, as_layers, as_network, check_pair
+from ._polygons import cut_rectangle
 from ._rational import exact_values, round_down, round_up
 
 # How many candidates are checked with rationals for the witness.
@@ -96,8 +97,10 @@ def enclose(
         found = _Found(float(bounds.upper[0]), cells[0], "pieces", 1, True)
     elif free == 1:
         found = _on_segment(a, b, lower_end, upper_end, budget, gap)
+    elif free == 2:
+        found = _on_rectangle(a, b, lower_end, upper_end, budget)
     else:
-        raise ValueError("`enclose(box=...)` must have one free input.")
+        raise ValueError("`enclose(box=...)` must have at most two free inputs.")
     lower, witness, output = _best(a, b, found.candidates)
     complete = found.exhausted or found.upper <= (1 + gap) * lower
     return Enclosure(
@@ -126,6 +129,14 @@ def _on_segment(a: Layers, b: Layers, start, end, budget: int, gap: float) -> _F
         if lower > 0 and not upper <= (1 + gap) * lower:
             upper = _refined(a, b, cells, bounds.upper, lower)
     return _Found(upper, candidates, "pieces", len(cells), complete)
+
+
+def _on_rectangle(a: Layers, b: Layers, lower, upper, budget: int) -> _Found:
+    cells, delta, complete = cut_rectangle(a, b, lower, upper, budget)
+    bounds = bound_cells(a, b, cells, delta)
+    best = np.argsort(-bounds.near)[:_CANDIDATES]
+    candidates = np.clip(cells[best, bounds.vertex[best]], lower, upper)
+    return _Found(float(bounds.upper.max()), candidates, "cells", len(cells), complete)
 
 
 # On the cells whose bound exceeds the difference that is attained, the exact pieces of both
