@@ -274,21 +274,20 @@ def test_leaf_types_are_kept():
 
 
 def test_knots_are_written_as_the_best_of_many_fractions():
-    rng = np.random.default_rng(1)
-    w, b = rng.uniform(0.6, 3, (9, 1)) * rng.choice([-1, 1], (9, 1)), rng.normal(size=9)
-    net = ReLUNetwork((w, rng.normal(size=(1, 9))), (b, np.zeros(1)))
-    q, points = Uniform(2.0**-5), np.linspace(-2, 2, 300)[:, None]
-    rounded = rounding.feedback(net, q, points)
+    net, target, points = hinges(32)
+    w, b = net.weights[0], net.biases[0]
+    q = Uniform(2.0**-6)
+    rounded = rounding.feedback(net, q, points, values=target(points))
     kept = rounded.weights[0][:, 0]
     assert on_grid(rounded, q) and np.all(kept * w[:, 0] > 0)
     moved = np.abs(rounded.biases[0] / kept - b / w[:, 0])
     nearest = q(w[:, 0])
     moved_with_nearest = np.abs(q(nearest * b / w[:, 0]) / nearest - b / w[:, 0])
-    assert np.median(moved) < 0.4 * np.median(moved_with_nearest)
+    assert np.median(moved) < 0.2 * np.median(moved_with_nearest)
     # No array's largest parameter grows, but for the rounding itself.
     assert np.max(np.abs(kept)) <= np.max(np.abs(w))
-    assert np.max(np.abs(rounded.biases[0])) <= np.max(np.abs(b)) + 2.0**-6
-    assert np.max(np.abs(rounded.weights[1])) <= np.max(np.abs(net.weights[1])) + 2.0**-4
+    assert np.max(np.abs(rounded.biases[0])) <= np.max(np.abs(b)) + 2.0**-7
+    assert np.max(np.abs(rounded.weights[1])) <= 1.3 * np.max(np.abs(net.weights[1]))
 
 
 def test_point_weights_say_where_it_matters():

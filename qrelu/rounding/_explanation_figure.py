@@ -53,7 +53,9 @@ def _over_x(explanation: "Explanation") -> Figure:
     top.plot(x, after, color="black", linewidth=1.2, label=f"rounded, {len(exact[1]) + 1} pieces")
     _rug(top, exact)
     top.set_ylabel(name)
-    top.legend(fontsize=_SMALL, frameon=False)
+    top.legend(
+        fontsize=_SMALL, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 0.97)
+    )
 
     parts = decompose(old, new, x, np.full(len(x), 1 / len(x)))
     depth = len(old.weights)

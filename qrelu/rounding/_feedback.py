@@ -32,10 +32,10 @@ def feedback(
     The layers are rounded from the first to the last. With one input, a unit of the first layer
     keeps its knot: of the many pairs of grid values with $-b/w$ near it one is chosen that also
     leaves the next layer a fine step, since $\rho(cx) = c\rho(x)$ lets that layer take up the
-    factor; no array's largest parameter grows by that. Every other layer is fitted on what the
-    rounded layers before it give: its rows are rounded entry by entry, bias included, and the
-    entries still free are solved again by least squares for the unrounded pre-activations (for
-    `values` in the last layer). The order of the entries is chosen. In NumPy float64; not
+    factor; if that does not pay in the end, its weight is the nearest. Every other layer is fitted
+    on what the rounded layers before it give: its rows are rounded entry by entry, bias included,
+    and the entries still free are solved again by least squares for the unrounded pre-activations
+    (for `values` in the last layer). The order of the entries is chosen. In NumPy float64; not
     traceable.
 
     For one hidden layer at equidistributed knots about one bit more per doubling of the pieces
@@ -87,7 +87,15 @@ def feedback(
     wanted = _values(
         values, inputs.shape[0], network.widths[-1], mlp is not None and mlp.out_size == "scalar"
     )
-    rounded = _rounded(layers, inputs, roots, wanted, sweeps)
+    if inputs.shape[1] == 1:
+        order = np.argsort(inputs[:, 0], kind="stable")
+        inputs, roots = inputs[order], roots[order]
+        wanted = wanted if wanted is None else wanted[order]
+    ways = [_rounded(layers, inputs, roots, wanted, sweeps, False)]
+    if inputs.shape[1] == 1 and len(layers) > 1 and layers[0].free is None:
+        ways.append(_rounded(layers, inputs, roots, wanted, sweeps, True))
+    # The cost that chooses the knots' pairs looks at the next layer only.
+    rounded = min(ways, key=lambda way: way.error).parameters
     result = ReLUNetwork(
         [_in_place(w, new) for w, (new, _) in zip(network.weights, rounded, strict=True)],
         [like(b, new) for b, (_, new) in zip(network.biases, rounded, strict=True)],
@@ -103,31 +111,32 @@ class _Layer(NamedTuple):
     bias_grid: Grid
 
 
-def _rounded(layers: list[_Layer], inputs, roots, wanted, sweeps: int):
-    """Matrices and biases on the grids, layer by layer."""
-    sorted_points = None
-    if inputs.shape[1] == 1:
-        order = np.argsort(inputs[:, 0], kind="stable")
-        inputs, roots = inputs[order], roots[order]
-        wanted = wanted if wanted is None else wanted[order]
-        sorted_points = inputs[:, 0]
-        changes = np.zeros(len(inputs) - 1, bool)
+class _Way(NamedTuple):
+    parameters: list[tuple[np.ndarray, np.ndarray]]
+    error: float
+
+
+def _rounded(layers: list[_Layer], inputs, roots, wanted, sweeps: int, fractions: bool) -> _Way:
+    """Matrices and biases on the grids, layer by layer; points of one input are sorted."""
+    line = inputs[:, 0] if inputs.shape[1] == 1 else None
+    changes = np.zeros(len(inputs) - 1, bool)
     exact = rounded = inputs
-    layers, result = list(layers), []
+    layers, result, error = list(layers), [], 0.0
     for number, layer in enumerate(layers):
         outputs = exact @ layer.weight.T + layer.bias
         is_last = number == len(layers) - 1
         target = wanted if is_last and wanted is not None else outputs
-        if number == 0 and not is_last and sorted_points is not None and layer.free is None:
+        if number == 0 and not is_last and line is not None and layer.free is None:
             following = layers[1]
             weight, bias, factor = knots(
                 layer.weight,
                 layer.bias,
                 following.weight,
-                float(np.ptp(sorted_points)),
+                float(np.ptp(line)),
                 layer.weight_grid,
                 layer.bias_grid,
                 following.weight_grid,
+                fractions,
             )
             layers[1] = following._replace(weight=following.weight * factor)
             # The unrounded network is the same: its next layer gets the factors' inverses.
@@ -136,17 +145,18 @@ def _rounded(layers: list[_Layer], inputs, roots, wanted, sweeps: int):
             rows = roots[:, None] * np.concatenate(
                 [rounded, np.ones((len(rounded), 1)), target], axis=1
             )
-            if sorted_points is not None:
+            if line is not None:
                 starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
-                rows = gathered(sorted_points, roots, starts, rows)
+                rows = gathered(line, roots, starts, rows)
             weight, bias = _fitted(layer, rows, sweeps)
             exact = np.maximum(outputs, 0.0)
         result.append((weight, bias))
         before = rounded @ weight.T + bias
-        if sorted_points is not None:
+        if line is not None:
             changes |= np.any((before[1:] > 0) != (before[:-1] > 0), axis=1)
         rounded = np.maximum(before, 0.0)
-    return result
+        error = float(np.sum((roots[:, None] * (before - target)) ** 2))
+    return _Way(result, error)
 
 
 def _fitted(layer: _Layer, rows: np.ndarray, sweeps: int) -> tuple[np.ndarray, np.ndarray]:

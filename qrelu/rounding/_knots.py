@@ -32,10 +32,12 @@ def knots(
     weight_grid: Grid,
     bias_grid: Grid,
     outer_grid: Grid,
+    fractions: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights (n, 1) and biases (n,) on the grids, and the factor (n,) for the next layer.
 
-    `outer` (m, n) is the next layer, `length` that of the interval of the points.
+    `outer` (m, n) is the next layer, `length` that of the interval of the points. Without
+    `fractions` every weight is rounded to nearest, and its bias follows the knot.
     """
     slopes = weight[:, 0]
     bends = slopes != 0
@@ -55,7 +57,7 @@ def knots(
     moved = bias_grid.whole(np.where(kept != 0, -kept * places, bias))
     least = np.full_like(slopes, np.inf)
     # The weight as it is comes first: others are taken only where they are better.
-    shares = np.concatenate([[np.nan], np.linspace(0.0, 1.0, _SCALES)])
+    shares = np.concatenate([[np.nan], np.linspace(0.0, 1.0, _SCALES if fractions else 0)])
     block = max(1, _BLOCK // slopes.size)
     for start in range(0, shares.size, block):
         share = shares[start : start + block, None]
