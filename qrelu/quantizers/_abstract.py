@@ -253,8 +253,8 @@ class AbstractUniformGrid(AbstractQuantizer):
         if self.rounding != "stochastic":
             return None
         check_key(f"{type(self).__name__}(x, key)", key)
-        noise = odd_numbers(key, numbers.shape, float_format(np.dtype(numbers.dtype)))
-        return np.asarray(noise) if numpy else noise
+        fmt = float_format(np.dtype(numbers.dtype))
+        return odd_numbers(key, numbers.shape, fmt, numpy)
 
     def _constants(
         self, dtype: np.dtype, shape: tuple[int, ...], is_jax: bool

@@ -29,14 +29,16 @@ def check_key(call: str, key: Any) -> None:
         )
 
 
-def odd_numbers(key: Any, shape: tuple[int, ...], fmt: Format) -> jax.Array:
+def odd_numbers(key: Any, shape: tuple[int, ...], fmt: Format, numpy: bool) -> Any:
     """Odd integers, uniform below 2^24, or below 2^53 for float64, in the working type."""
-    if fmt.working is np.float32:
-        bits = jax.random.bits(key, shape, np.uint32)
-        return (2 * (bits >> 9) + 1).astype(np.float32)  # 23 random bits
-    # 26 random bits of two words each, so that no type of 64 bits is needed before float64.
-    words = (jax.random.bits(key, (2, *shape), np.uint32) >> 6).astype(np.float64)
-    return 2 * (words[0] * 2.0**26 + words[1]) + 1
+    double = fmt.working is np.float64
+    words: Any = jax.random.bits(key, (2, *shape) if double else shape, np.uint32)
+    words = np.asarray(words) if numpy else words
+    if not double:
+        return (2 * (words >> 9) + 1).astype(np.float32)  # 23 random bits
+    # 26 random bits of two words each, so that JAX needs no type of 64 bits for NumPy numbers.
+    high, low = (words >> 6).astype(np.float64)
+    return 2 * (high * 2.0**26 + low) + 1
 
 
 def key_of(key: Any, path: str) -> Any:
