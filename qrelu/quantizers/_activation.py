@@ -40,7 +40,8 @@ class QuantizedReLU(eqx.Module):
 
     - `learn="nothing"`: the range is fixed and no leaf of the pytree.
     - `learn="range"`: the largest value $\alpha = (2^{bits}-1) s$, with gradient 1 where
-        $x \ge \alpha$ and 0 elsewhere (PACT).
+        $x \ge \alpha$ and 0 elsewhere (PACT). Only activations beyond it move it; its authors
+        decay it, so that it shrinks too.
     - `learn="step"`: the step $s$ with the gradient of LSQ, see `LearnedStep`.
 
     It is called on numbers of any shape, which share the range. `eqx.nn.MLP(activation=...)` makes
