@@ -10,8 +10,8 @@ from ._pair import Arithmetic, Layers
 # Half a unit in the last place of float64, in which the bounds themselves are computed.
 UNIT = 2.0**-53
 TINY = float(np.finfo(np.float64).tiny)
-# Numbers per block of cells: some ten megabytes per array.
-BLOCK = 2**20
+# Numbers per block of cells: two megabytes per array.
+BLOCK = 2**18
 
 
 class _Affine(NamedTuple):
@@ -42,14 +42,14 @@ class CellBounds(NamedTuple):
 # A result that underflows loses at most the smallest normal number more, per operation.
 #
 # relu: let y = A + e, |e| <= r, low <= A <= high on the cell. Taking A itself for relu(y) is wrong
-# by at most max(r, -low): for y >= 0 the error is e, for y < 0 it is -A <= -low, and -A >= -r. Taking
-# 0 is wrong by at most max(0, high + r). Both are of the size of rounding when the sign of A is
-# constant on the cell up to rounding, which is what the cells are cut for; but they hold always.
+# by at most max(r, -low): for y >= 0 the error is e, for y < 0 it is -A <= -low, and -A >= -r.
+# Taking 0 is wrong by at most max(0, high + r). Both are of the size of rounding when the sign of A
+# is constant on the cell up to rounding, which is what the cells are cut for; but they hold always.
 def bound_cells(net: Layers, other: Layers, vertices: np.ndarray, delta: np.ndarray) -> CellBounds:
     """Bounds on cells given by vertices (K, m, inputs), repeated where there are fewer than m."""
     width = max(max(w.shape) for w in (*net.weights, *other.weights))
-    count, corners, inputs = vertices.shape
-    block = max(1, BLOCK // (width * (corners + inputs)))
+    count, _, inputs = vertices.shape
+    block = max(1, BLOCK // (width * (1 + inputs)))
     parts = [
         _bound_block(net, other, vertices[i : i + block], delta[i : i + block])
         for i in range(0, count, block)
@@ -132,10 +132,24 @@ def _layer(arithmetic: Arithmetic, w: np.ndarray, b: np.ndarray, h: _Affine, rho
 
 
 def _relu(z: _Affine, offsets: np.ndarray, rho: np.ndarray, delta: np.ndarray) -> _Affine:
-    values, error = _at_vertices(z.center, z.slopes, offsets, rho, delta)
-    high, low = values.max(0) + error, values.min(0) - error
+    size, reach = abs(z.center), np.zeros_like(z.center)
+    for g, distance in zip(z.slopes, rho, strict=True):
+        reach += abs(g) * distance
+    size += reach
+    error = gamma(len(rho) + 4, UNIT) * size + TINY * (len(rho) + 1)
+    low, high = z.center - reach - error, z.center + reach + error
+    # Where the box around the cell does not tell the sign, the vertices may.
+    unit, cell = np.nonzero((low < z.radius) & (high > -z.radius))
+    values, error = _at_vertices(
+        z.center[unit, cell],
+        z.slopes[:, unit, cell],
+        offsets[:, :, cell],
+        rho[:, cell],
+        delta[cell],
+    )
+    low[unit, cell], high[unit, cell] = values.min(0) - error, values.max(0) + error
     # A sum of two floats is rounded once.
-    guard = 2 * UNIT * (abs(high) + abs(low))
+    guard = 2 * UNIT * size
     as_zero = np.maximum(high + z.radius + guard, 0.0) * (1 + 4 * UNIT)
     as_itself = np.maximum(z.radius, guard - low)
     on = as_itself < as_zero
@@ -144,12 +158,12 @@ def _relu(z: _Affine, offsets: np.ndarray, rho: np.ndarray, delta: np.ndarray) -
 
 
 def _at_vertices(center, slopes, offsets, rho, delta):
-    """Values at the vertices (m, n, K), and by how much the cell's values may exceed them."""
+    """Values at the vertices, a leading axis, and by how much the cell's may exceed them."""
     inputs = len(slopes)
     values = np.broadcast_to(center, (len(offsets), *center.shape)).copy()
     size, steepness = abs(center), np.zeros_like(center)
     for i in range(inputs):
-        values += slopes[i] * offsets[:, i][:, None, :]
+        values += slopes[i] * (offsets[:, i] if center.ndim == 1 else offsets[:, i][:, None, :])
         size = size + abs(slopes[i]) * rho[i]
         steepness += abs(slopes[i])
     error = gamma(inputs + 4, UNIT) * size + steepness * delta * (1 + (inputs + 4) * UNIT)
