@@ -297,7 +297,7 @@ def rms_each(difference):
 
 def test_the_figure_over_weights(tmp_path):
     net = random_network(2, (3, 6, 5, 4, 4, 4, 4, 4, 2))
-    qnet = quantizers.quantize(net, Uniform(0.25))
+    qnet = quantizers.quantize(net, Uniform(2.0**-6))
     points = np.random.default_rng(0).normal(size=(40, 3))
     explanation = rounding.explain(net, qnet, points)
     figure = explanation.figure()
@@ -321,7 +321,7 @@ def test_the_figure_over_weights(tmp_path):
 
 def test_points_that_coincide_get_bars():
     net = random_network(2, (1, 3, 1))
-    explanation = rounding.explain(net, quantizers.quantize(net, Uniform(0.5)), np.ones((3, 1)))
+    explanation = rounding.explain(net, quantizers.quantize(net, Uniform(2.0**-6)), np.ones((3, 1)))
     assert len(explanation.figure().axes) == 4
 
 
