@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from qrelu import families, norms, targets
+from qrelu import families, networks, norms, targets
 
 RNG = np.random.default_rng(7)
 _X = np.sort(RNG.uniform(0.0, 5.0, 400))
@@ -127,5 +127,23 @@ def test_bad_settings_are_refused():
         families.DyadicTree(values="nearest")
     with pytest.raises(ValueError, match="must be 1 or 2; got 3"):
         families.DyadicTree(maps_per_level=3)
-    with pytest.raises(ValueError, match="do not fit into memory"):
-        families.DyadicTree().fit(TARGETS[0], 200_000, norm=norms.L2())
+    with pytest.raises(ValueError, match="2097152 leaves.* too few bits of the place"):
+        families.DyadicTree().fit(TARGETS[0], 15_000_000, norm=norms.L2())
+
+
+@pytest.mark.parametrize("maps_per_level", [1, 2])
+def test_a_large_tree_is_sparse_and_interpolates(maps_per_level):
+    family = families.DyadicTree(values="interpolate", maps_per_level=maps_per_level)
+    fitted = family.fit(TARGETS[0], 200_000, norm=norms.Sup())
+    assert fitted.pieces == 2 ** (15 if maps_per_level == 1 else 14)
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(fitted.network))
+    assert fitted.connectivity <= 200_000 and numbers < 2 * fitted.connectivity
+    leaves = np.concatenate([np.arange(40), RNG.integers(0, fitted.pieces, 40)])
+    x = (leaves + 0.25) / fitted.pieces
+    h = x[None, :]
+    for i, (w, b) in enumerate(zip(fitted.network.weights, fitted.network.biases, strict=True)):
+        w = w.to_scipy() if isinstance(w, networks.SparseMatrix) else w
+        h = w @ (np.maximum(h, 0) if i else h) + b[:, None]
+    ends = [np.asarray(TARGETS[0]((leaves + k) / fitted.pieces)) for k in (0, 1)]
+    # Sums of 2^15 increments of a rising function with values up to 21.
+    np.testing.assert_allclose(h[0], 0.75 * ends[0] + 0.25 * ends[1], atol=2e-12)

@@ -1,5 +1,6 @@
 """Rounded families: values on the grid, bits, the step of the theory, one fit for many rules."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ RULES = [families.Bits(5), families.MatchedBits(), families.TheoryStep()]
 
 
 def _leaves(network):
-    return (*network.weights, *network.biases)
+    return jax.tree.leaves(network)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

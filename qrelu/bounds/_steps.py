@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
+import scipy.sparse
 
-from ..networks import ReLUNetwork
+from ..networks import ReLUNetwork, SparseMatrix
 from ..quantizers import Uniform
 from ._lipschitz import recursion
 from ._outward import Number, down, up, upper_sum
@@ -167,9 +168,16 @@ def _entries(network: ReLUNetwork, input_radius: Number) -> Callable[[float], fl
     return constant
 
 
-def _layers(network: ReLUNetwork) -> list[tuple[np.ndarray, np.ndarray]]:
-    pairs = zip(network.weights, network.biases, strict=True)
-    return [(np.asarray(w, np.float64), np.asarray(b, np.float64)) for w, b in pairs]
+def _layers(network: ReLUNetwork) -> list[tuple[Any, np.ndarray]]:
+    """Weights, dense or sparse as they are, and biases in float64."""
+    weights = [w.to_scipy() if isinstance(w, SparseMatrix) else w for w in network.weights]
+    pairs = zip(weights, network.biases, strict=True)
+    return [(_in_float64(w), np.asarray(b, np.float64)) for w, b in pairs]
+
+
+def _in_float64(matrix: Any) -> Any:
+    sparse = scipy.sparse.issparse(matrix)
+    return matrix.astype(np.float64) if sparse else np.asarray(matrix, np.float64)
 
 
 def _dtype(parameter: Any) -> np.dtype:

@@ -3,7 +3,7 @@
 import equinox as eqx
 import numpy as np
 
-from ..networks import ReLUNetwork
+from ..networks import ReLUNetwork, SparseMatrix
 from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
@@ -12,8 +12,9 @@ from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
 from ._spline import Spline
 
-# The two widest matrices of a tree with 2^13 leaves are 2^13 x 2^12 and dense: 1/2 GiB in all.
-_MOST_LEVELS = 13
+# The place of x in a leaf is its place in the domain, rounded to 2^-53, doubled once per level: a
+# tree with 2^20 leaves still has 33 bits of it. Its parameters take 170 MiB.
+_MOST_LEVELS = 20
 
 
 class DyadicTree(AbstractFamily):
@@ -25,8 +26,8 @@ class DyadicTree(AbstractFamily):
     the output is $c_0 + \sum_i c_i u_i$: the linear spline with N equal pieces, its coefficients
     nothing but differences of neighboring values. The first map takes the domain to [0, 1].
 
-    The matrices are dense NumPy arrays: N leaves take about $4 N^2$ bytes in each of the last maps
-    (half a MiB for 256 leaves, 128 MiB for 4,096); more than 8,192 leaves are refused.
+    The matrices between hidden layers are sparse, so N leaves take memory of order N. More than
+    $2^{20}$ leaves are refused: the place of x in a leaf would have fewer than 33 correct bits.
 
     **Arguments:**
 
@@ -91,7 +92,7 @@ class DyadicTree(AbstractFamily):
         **Raises:**
 
         - `TypeError`: what is no target, no norm or no whole number.
-        - `ValueError`: a size below the smallest tree or beyond 8,192 leaves, or a target with
+        - `ValueError`: a size below the smallest tree or beyond $2^{20}$ leaves, or a target with
           NaN or infinite values.
         """
         check_types("DyadicTree().fit(target, size, norm=...)", target, norm)
@@ -101,8 +102,8 @@ class DyadicTree(AbstractFamily):
             raise ValueError(
                 f"`DyadicTree().fit(target, size)` must be below "
                 f"{connectivity(_MOST_LEVELS + 1, self.maps_per_level)} "
-                f"(dense matrices of {2**levels} leaves do not fit into memory); got {size}. "
-                "Use `FreeKnot()` for sizes like this."
+                f"(in {2**levels} leaves float64 would hold too few bits of the place of x); got "
+                f"{size}. Use a smaller size."
             )
         points = quadrature(target)
         knots = np.linspace(points.lower, points.upper, 2**levels + 1)
@@ -124,6 +125,7 @@ class DyadicTree(AbstractFamily):
 _CHILDREN = np.array([[2.0, -2.0], [0.0, 2.0]])
 # u -> (u, u - 1/2).
 _SPLIT, _HALF = np.ones((2, 1)), np.array([0.0, -0.5])
+_SPLIT_CHILDREN = np.repeat(_CHILDREN, 2, axis=0)
 
 
 def tree_network(spline: Spline, maps_per_level: int) -> ReLUNetwork:
@@ -137,17 +139,29 @@ def tree_network(spline: Spline, maps_per_level: int) -> ReLUNetwork:
     rise = np.diff(values)[None, :]
     nodes = 1
     while 2 * nodes < leaves:
-        down = np.kron(np.eye(nodes), _CHILDREN)
-        split = np.kron(np.eye(2 * nodes), _SPLIT)
         # Children are nonnegative, so the relu between the two maps changes nothing.
-        weights += [split @ down] if maps_per_level == 1 else [down, split]
+        if maps_per_level == 1:
+            weights += [_blocks(nodes, _SPLIT_CHILDREN)]
+        else:
+            weights += [_blocks(nodes, _CHILDREN), _blocks(2 * nodes, _SPLIT)]
         shift = np.tile(_HALF, 2 * nodes)
         biases += [shift] if maps_per_level == 1 else [np.zeros(2 * nodes), shift]
         nodes *= 2
-    down = np.kron(np.eye(nodes), _CHILDREN)
-    weights += [rise @ down] if maps_per_level == 1 else [down, rise]
+    down = _blocks(nodes, _CHILDREN)
+    weights += [(down.to_scipy().T @ rise[0])[None, :]] if maps_per_level == 1 else [down, rise]
     biases += [values[[0]]] if maps_per_level == 1 else [np.zeros(leaves), values[[0]]]
     return ReLUNetwork(weights, biases)
+
+
+def _blocks(count: int, block: np.ndarray) -> SparseMatrix:
+    """The block-diagonal matrix with this block, `count` times."""
+    row, column = np.nonzero(block)
+    rows, columns = (
+        (k + np.arange(count)[:, None] * n).ravel()
+        for k, n in zip((row, column), block.shape, strict=True)
+    )
+    values = np.tile(block[row, column], count)
+    return SparseMatrix(values, rows, columns, (count * block.shape[0], count * block.shape[1]))
 
 
 def connectivity(levels: int, maps_per_level: int) -> int:

@@ -2,13 +2,14 @@
 
 import abc
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import numpy as np
 
 from ..bounds import bits_per_weight, parameter_lipschitz, rate_step
-from ..networks import ReLUNetwork
+from ..networks import ReLUNetwork, SparseMatrix
 from ..norms import AbstractNorm
 from ..quantizers import Uniform, quantize
 from ..targets import AbstractTarget, Data
@@ -200,27 +201,28 @@ def _step(network: ReLUNetwork, gamma: float, radius: float, scale: float) -> fl
         # The step with its allowance for float64 does not exist; the theory's own step says what
         # exact parameters would cost.
         pass
+    weights: list[Any] = [
+        w.to_scipy() if isinstance(w, SparseMatrix) else w for w in network.weights
+    ]
     constant = parameter_lipschitz(
         network.widths,
-        np.array([np.max(np.sum(np.abs(w), axis=1)) for w in network.weights]),
+        np.array([abs(w).sum(axis=1).max() for w in weights]),
         radius,
         bias_bound=np.array([np.max(np.abs(b)) for b in network.biases]),
         nonzeros=[
             (
-                int(np.max(np.count_nonzero(w, axis=1))),
-                int(np.max(np.count_nonzero(w, axis=0))),
+                int((w != 0).sum(axis=1).max()),
+                int((w != 0).sum(axis=0).max()),
                 int(np.count_nonzero(b)),
             )
-            for w, b in zip(network.weights, network.biases, strict=True)
+            for w, b in zip(weights, network.biases, strict=True)
         ],
     )
     return float(scale * network.connectivity**-gamma / constant)
 
 
 def _resolution_note(network: ReLUNetwork, rounded: ReLUNetwork) -> str:
-    pairs = zip(
-        (*network.weights, *network.biases), (*rounded.weights, *rounded.biases), strict=True
-    )
+    pairs = zip(jax.tree.leaves(network), jax.tree.leaves(rounded), strict=True)
     # Smaller parameters have a finer resolution: what counts is the rounding of the largest.
     bound = 2 * np.finfo(np.float64).eps * network.magnitude
     if any(np.max(np.abs(before - after)) > bound for before, after in pairs):
