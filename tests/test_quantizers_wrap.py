@@ -75,7 +75,12 @@ def _floats(tree):
     return eqx.filter(tree, eqx.is_inexact_array)
 
 
-@pytest.mark.parametrize("name", MODELS)
+SLOW = ("attention", "gru", "norms", "scan")  # the others cover the same paths
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in MODELS]
+)
 def test_every_layer_is_called_as_before_and_has_grid_values(name):
     model, call = MODELS[name]
     q = Uniform(0.07) if name in ("scan", "own") else AbsMax(4, "channel")
