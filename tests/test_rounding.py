@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qrelu import networks, norms, quantizers, rounding, targets
 from qrelu.networks import ReLUNetwork
-from qrelu.quantizers import AbsMax, FixedPoint, Uniform
+from qrelu.quantizers import AbsMax, FixedPoint, MinMax, Uniform
 from qrelu.rounding._runs import gathered
 
 
@@ -322,9 +322,18 @@ def test_directions_without_information_stay():
 # -- grids per row, other grids, sparse matrices, Equinox's MLP -----------------------------------
 
 
-@pytest.mark.parametrize("granularity", ["tensor", "channel"])
-def test_calibrations_look_at_the_unrounded_parameters(granularity):
-    net, rule = deep(2), AbsMax(4, granularity)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        AbsMax(4),
+        AbsMax(4, "channel"),
+        AbsMax(4, "group", group_size=5),
+        MinMax(4, "channel"),
+    ],
+    ids=["tensor", "channel", "group", "asymmetric"],
+)
+def test_calibrations_look_at_the_unrounded_parameters(rule):
+    net = deep(2)
     points = np.random.default_rng(2).normal(size=(400, 2))
     rounded = rounding.feedback(net, rule, points)
     plain = quantizers.quantize(net, rule)
@@ -489,6 +498,20 @@ def test_descent_refuses():
         rounding.descent(MATRIX, np.ones((3, 3)), Q, np.eye(3))
     with pytest.raises(TypeError):
         rounding.descent(MATRIX, MATRIX, Q, np.eye(3), sweeps=0.5)  # pyright: ignore[reportArgumentType]
+
+
+def test_several_steps_do_not_fit_a_sparse_matrix():
+    sparse = eqx.tree_at(
+        lambda n: n.weights[1], NET, networks.SparseMatrix.from_dense(np.eye(12) + np.eye(12, k=1))
+    )
+    with pytest.raises(ValueError, match=r"one step for the sparse `net\.weights\[1\]`"):
+        rounding.feedback(sparse, Uniform(np.full(12, 0.25)), POINTS)
+
+
+def test_a_wrapped_network_is_refused():
+    mlp = eqx.nn.MLP(2, 1, 4, 1, key=jax.random.key(0))
+    with pytest.raises(ValueError, match="got one from `wrap`"):
+        rounding.feedback(quantizers.wrap(mlp, AbsMax(4)), AbsMax(4), POINTS)
 
 
 def test_wrong_types():

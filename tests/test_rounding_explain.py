@@ -237,6 +237,14 @@ def test_scalar_mlp_without_bias():
     assert explanation.names[1] == "layers[0].bias (none)"
 
 
+def test_a_wrapped_model_is_taken_as_it_is_served():
+    mlp = eqx.nn.MLP(2, 1, 4, 1, key=jax.random.key(0))
+    rule, points = quantizers.AbsMax(3), np.random.default_rng(0).normal(size=(9, 2))
+    wrapped = rounding.explain(mlp, quantizers.wrap(mlp, rule), points)
+    plain = rounding.explain(mlp, quantizers.quantize(mlp, rule), points)
+    assert wrapped.error > 0 and repr(wrapped) == repr(plain)
+
+
 # -- text, table and figure -------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import equinox as eqx
 import numpy as np
 
 from ..networks import ReLUNetwork, from_mlp
+from ..quantizers import unwrap
 from ._difference import Parameters, ablations, decompose
 from ._explanation import Explanation
 from ._problem import finite
@@ -34,8 +35,8 @@ def explain(net: Any, qnet: Any, points: Any, *, point_weights: Any = None) -> E
 
     - `net`: the network before, a `ReLUNetwork` or an `equinox.nn.MLP` that `networks.from_mlp`
         takes.
-    - `qnet`: the network after, of the same widths; for a wrapped model `quantizers.unwrap` gives
-        it.
+    - `qnet`: the network after, of the same widths; one from `quantizers.wrap` is taken as
+        `unwrap` gives it.
     - `points`: where the two are compared, of shape $(\ldots, N_0)$; for an MLP with scalar input
         any shape.
     - `point_weights`: how much each point counts, not negative; the same for all without it.
@@ -98,6 +99,7 @@ def _alternating(parameters: Parameters) -> tuple[np.ndarray, ...]:
 
 def _parameters(name: str, net: Any) -> tuple[Parameters, tuple[str, ...]]:
     """Matrices and biases in float64, and what their owner calls them."""
+    net = unwrap(net)
     if isinstance(net, eqx.nn.MLP):
         network, names = from_mlp(net), _mlp_names(net)
     elif isinstance(net, ReLUNetwork):

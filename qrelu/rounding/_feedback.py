@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from ..networks import ReLUNetwork, SparseMatrix, from_mlp, to_mlp
-from ..quantizers import AbstractCalibration, AbstractQuantizer
+from ..quantizers import AbstractCalibration, AbstractQuantizer, Wrapped
 from ._descent import checked_sweeps, descended
 from ._grids import Grid, check_rule, grids
 from ._knots import knots
@@ -69,7 +69,8 @@ def feedback(
     **Raises:**
 
     - `ValueError`: for points, values, weights or parameters that are NaN or infinite or do not
-        fit the network, no points, a step that does not fit a parameter, or stochastic rounding.
+        fit the network, no points, a step that does not fit a parameter, several steps for a sparse
+        matrix, stochastic rounding, or a network from `wrap`.
     - `TypeError`: for an argument that is not a network, or neither a quantizer nor a calibration.
 
     **Reference:** [babai1986] for one layer, [frantar2023] layer by layer; for the first layer
@@ -193,6 +194,11 @@ def _patterns(free: np.ndarray | None, shape: tuple[int, ...]):
 
 def _network(net: Any) -> tuple[ReLUNetwork, list[bool]]:
     """The network, and which of its layers have a bias."""
+    if any(isinstance(p, Wrapped) for p in jax.tree.leaves(net, is_leaf=_is_wrapped)):
+        raise ValueError(
+            "`feedback(net, ...)` must get a network with plain parameters; got one from `wrap`. "
+            "Round the network before it is wrapped, or `unwrap(net)`."
+        )
     if isinstance(net, eqx.nn.MLP):
         inner, last = net.use_bias, net.use_final_bias
         network = from_mlp(net)
@@ -208,6 +214,10 @@ def _network(net: Any) -> tuple[ReLUNetwork, list[bool]]:
     if network.weights[0].ndim != 2:
         raise ValueError("`feedback(net, ...)` is for one network; unstack them first.")
     return network, biased
+
+
+def _is_wrapped(node: Any) -> bool:
+    return isinstance(node, Wrapped)
 
 
 def _layers(network: ReLUNetwork, biased: list[bool], q: Any, bias_quantizer: Any) -> list[_Layer]:
@@ -229,6 +239,13 @@ def _layers(network: ReLUNetwork, biased: list[bool], q: Any, bias_quantizer: An
                 free[:, :-1] = False
                 free[w.rows, w.columns] = True
         grid = weight_grids[i]._replace(shape=weight.shape)
+        if isinstance(w, SparseMatrix) and any(
+            np.size(p) > 1 for p in jax.tree.leaves(grid.quantizer)
+        ):
+            raise ValueError(
+                f"`feedback(net, q, points)` must get one step for the sparse `net.weights[{i}]`; "
+                "got several. Use a scalar step, a calibration, or the dense matrix."
+            )
         layers.append(_Layer(weight, bias, free, grid, bias_grids[i]))
     return layers
 
