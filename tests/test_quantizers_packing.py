@@ -89,3 +89,26 @@ def test_damaged_data():
         quantizers.unpack(data[:-1] + bytes([data[-1] | 0x80]), 3, 7)
     with pytest.raises(ValueError, match="non-negative integer; got -1"):
         quantizers.unpack(data, 3, -1)
+
+
+@pytest.mark.parametrize("bits", [*range(1, 25), 63, 64])
+def test_unsigned_codes(bits):
+    rng = np.random.default_rng(bits)
+    for count in (0, 1, 7, 100, 2**17 + 3 if bits == 5 else 9):
+        codes = rng.integers(0, 2**bits - 1, count, endpoint=True, dtype=np.uint64)
+        codes[: min(2, count)] = [0, 2**bits - 1][: min(2, count)]
+        data = quantizers.pack(codes, bits, signed=False)
+        if count <= 100:
+            assert data == _judge(codes, bits)
+        back = quantizers.unpack(data, bits, count, signed=False)
+        assert back.dtype == (np.uint64 if bits == 64 else np.int64)
+        assert np.array_equal(back, codes)
+
+
+def test_unsigned_codes_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"from 0 to 15; got -1 to 3. Use more bits, or `signed=T"):
+        quantizers.pack(np.array([3, -1]), 4, signed=False)
+    with pytest.raises(ValueError, match=r"from 0 to 15; got 0 to 16. Use more bits\."):
+        quantizers.pack(np.array([0, 16]), 4, signed=False)
+    with pytest.raises(ValueError, match=r"from -8 to 7; got 0 to 15. Use more bits, or `signed=F"):
+        quantizers.pack(np.array([0, 15]), 4)

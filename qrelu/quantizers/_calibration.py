@@ -250,7 +250,7 @@ def _least(calibration: AbsMax | MinMax, arrays: Sequence[Any]) -> list[float]:
     """The smallest steps of the types; the largest of them where all share a step."""
     least = [float_format(np.dtype(x.dtype)).smallest_step for x in arrays]
     shared = calibration.granularity == "network"
-    return [max(least)] * len(least) if shared else least
+    return [max(least, default=0.0)] * len(least) if shared else least
 
 
 def _module(value: Any, bits: Any) -> Any:
