@@ -4,9 +4,21 @@ What is returned here always holds, in floating point too: constants are rounded
 downwards. Measured distances live in `norms`.
 """
 
+from ._class_steps import necessary_bits as necessary_bits
+from ._class_steps import necessary_step as necessary_step
+from ._class_steps import sufficient_bits as sufficient_bits
+from ._class_steps import sufficient_step as sufficient_step
+from ._depth_bits import BitsByDepth as BitsByDepth
+from ._depth_bits import bits_by_depth as bits_by_depth
 from ._enclose import enclose as enclose
 from ._enclosure import Enclosure as Enclosure
+from ._extremal import ExtremalPair as ExtremalPair
+from ._extremal import chain_lipschitz as chain_lipschitz
+from ._extremal import extremal_pair as extremal_pair
 from ._lipschitz import coarse_lipschitz as coarse_lipschitz
 from ._lipschitz import parameter_lipschitz as parameter_lipschitz
+from ._lipschitz_variants import box_lipschitz as box_lipschitz
+from ._lipschitz_variants import input_radius as input_radius
+from ._lipschitz_variants import mean_lipschitz as mean_lipschitz
 from ._steps import bits_per_weight as bits_per_weight
 from ._steps import rate_step as rate_step

@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -58,22 +58,10 @@ def parameter_lipschitz(
 
     **Reference:** derived, proof below; [gonon2023] bound the same constant.
     """
-    call = "parameter_lipschitz"
-    widths = _check_widths(call, widths)
-    depth = len(widths) - 1
-    _check_exponent(call, p)
-    radii = _per_layer(f"{call}(norm_bound=...)", norm_bound, depth)
-    bias_radii = radii
-    if bias_bound is not None:
-        bias_radii = _per_layer(f"{call}(bias_bound=...)", bias_bound, depth)
-    size = _check_radius(call, input_radius)
-    if nonzeros is None:
-        nonzeros = [(m, n, n) for m, n in zip(widths, widths[1:], strict=False)]
-    elif len(nonzeros) != depth:
-        raise ValueError(
-            f"`{call}(nonzeros=...)` must have one triple per layer, {depth}; got {len(nonzeros)}."
-        )
-    return recursion(radii, bias_radii, nonzeros, size, p)
+    c = checked_class(
+        "parameter_lipschitz", widths, norm_bound, input_radius, p, bias_bound, nonzeros
+    )
+    return recursion(c.radii, c.bias_radii, c.nonzeros, c.input_radius, p)
 
 
 # Upper bound. Let y_l, y'_l be the activations of both networks. relu is 1-Lipschitz in every
@@ -95,14 +83,15 @@ def recursion(
     nonzeros: Sequence[tuple[int, int, int]],
     input_radius: Any,
     p: Number,
-    growth: float = 0.0,
+    growth: Any = 0.0,
 ) -> Any:
     """The constant of the class, every operation rounded upwards."""
     error: Any = 0.0
     size = input_radius
+    steady = isinstance(growth, float) and growth == 0
     for r, beta, (row, column, biases) in zip(radii, bias_radii, nonzeros, strict=True):
         alpha = root_product(column, row, p)
-        grown = up(r + up(alpha * growth)) if growth else r
+        grown = r if steady else up(r + up(alpha * growth))
         moved = up(up(alpha * size) + root_product(biases, 1 if biases else 0, p))
         error = up(up(grown * error) + moved)
         size = up(up(r * size) + beta)
@@ -149,18 +138,77 @@ def coarse_lipschitz(
     depth = len(widths) - 1
     _check_exponent(call, p)
     radius: Any = 1.0
-    for r in _per_layer(f"{call}(norm_bound=...)", norm_bound, depth):
-        radius = _maximum(radius, r)
+    for r in per_layer(f"{call}(norm_bound=...)", norm_bound, depth):
+        radius = maximum(radius, r)
     constant = up(up(_check_radius(call, input_radius) + 1.0) * float(max(widths) * depth**2))
     for _ in range(depth - 1):
         constant = up(constant * radius)
     return constant
 
 
-def _maximum(a: Any, b: Any) -> Any:
+class ParameterClass(NamedTuple):
+    """Networks with bounded norms, checked: one number or triple per layer."""
+
+    widths: tuple[int, ...]
+    radii: list[Any]
+    bias_radii: list[Any]
+    nonzeros: Sequence[tuple[int, int, int]]
+    input_radius: Any
+
+    @property
+    def magnitude(self) -> Any:
+        """No parameter is larger than this: an entry is at most the norm of its matrix."""
+        largest: Any = 0.0
+        for r in (*self.radii, *self.bias_radii):
+            largest = maximum(largest, r)
+        return largest
+
+
+def checked_class(
+    call: str,
+    widths: Sequence[int],
+    norm_bound: Radius,
+    input_radius: ArrayLike,
+    p: Number,
+    bias_bound: Radius,
+    nonzeros: Sequence[tuple[int, int, int]] | None,
+) -> ParameterClass:
+    """The class that the arguments of a call describe."""
+    widths = _check_widths(call, widths)
+    depth = len(widths) - 1
+    _check_exponent(call, p)
+    radii = per_layer(f"{call}(norm_bound=...)", norm_bound, depth)
+    bias_radii = radii
+    if bias_bound is not None:
+        bias_radii = per_layer(f"{call}(bias_bound=...)", bias_bound, depth)
+    size = _check_radius(call, input_radius)
+    if nonzeros is None:
+        nonzeros = [(m, n, n) for m, n in zip(widths, widths[1:], strict=False)]
+    elif len(nonzeros) != depth:
+        raise ValueError(
+            f"`{call}(nonzeros=...)` must have one triple per layer, {depth}; got {len(nonzeros)}."
+        )
+    for triple in nonzeros:
+        if len(triple) != 3 or min(operator.index(n) for n in triple) < 0:
+            raise ValueError(
+                f"`{call}(nonzeros=...)` must hold triples (nonzeros in a row, in a column, among "
+                f"the biases) of integers that are not negative; got {triple}."
+            )
+    return ParameterClass(widths, radii, bias_radii, nonzeros, size)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """The larger number, of Python or of JAX."""
     if isinstance(a, jax.Array) or isinstance(b, jax.Array):
         return jax.numpy.maximum(a, b)
     return max(a, b)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller number, of Python or of JAX."""
+    if isinstance(a, jax.Array) or isinstance(b, jax.Array):
+        return jax.numpy.minimum(a, b)
+    return min(a, b)
 
 
 def _check_widths(call: str, widths: Sequence[int]) -> tuple[int, ...]:
@@ -179,14 +227,14 @@ def _check_exponent(call: str, p: Number) -> None:
 
 
 def _check_radius(call: str, radius: Any) -> Any:
-    return _per_layer(f"{call}(input_radius=...)", radius, 1)[0]
+    return per_layer(f"{call}(input_radius=...)", radius, 1)[0]
 
 
-def _per_layer(call: str, bound: Any, depth: int) -> list[Any]:
+def per_layer(call: str, bound: Any, depth: int) -> list[Any]:
     """One non-negative number per layer; traced ones are not checked."""
     if isinstance(bound, Sequence) and any(isinstance(r, jax.Array) for r in bound):
         shape = (len(bound),)
-        numbers = [_per_layer(call, r, 1)[0] for r in bound]
+        numbers = [per_layer(call, r, 1)[0] for r in bound]
     else:
         numbers = bound if isinstance(bound, jax.Array) else np.asarray(bound, np.float64)
         shape = numbers.shape
@@ -198,5 +246,5 @@ def _per_layer(call: str, bound: Any, depth: int) -> list[Any]:
         raise ValueError(
             f"`{call}` must be one number or one per layer, {depth}; got the shape {shape}."
         )
-    per_layer: list[Any] = [numbers] * depth if shape == () else list(numbers)
-    return [r if isinstance(r, jax.Array) else float(r) for r in per_layer]
+    every: list[Any] = [numbers] * depth if shape == () else list(numbers)
+    return [r if isinstance(r, jax.Array) else float(r) for r in every]

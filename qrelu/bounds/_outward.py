@@ -22,13 +22,19 @@ def up(value: Any) -> Any:
     return math.nextafter(float(value), math.inf)
 
 
-def down(value: float) -> float:
+def down(value: Any) -> Any:
     """A lower bound of what the last operation, rounded to nearest, should have given."""
+    if isinstance(value, jax.Array):
+        info = jnp.finfo(value.dtype)
+        return value * (1 - 4 * float(info.eps)) - float(info.tiny)
     return math.nextafter(float(value), -math.inf)
 
 
-def root_product(rows: int, columns: int, p: Number) -> float:
-    r"""An upper bound of $rows^{1/p} \cdot columns^{1 - 1/p}$, exact for $p \in \{1, \infty\}$."""
+def root_product(rows: int, columns: int, p: Number, *, below: bool = False) -> float:
+    r"""An upper (or lower) bound of $rows^{1/p} \cdot columns^{1 - 1/p}$.
+
+    Exact for $p \in \{1, \infty\}$ and for equal numbers.
+    """
     if p == 1 or rows == columns:
         return float(rows)
     if math.isinf(p):
@@ -36,10 +42,10 @@ def root_product(rows: int, columns: int, p: Number) -> float:
     # `pow` is accurate to one unit in the last place; its exponent carries half a unit, which
     # moves the power by less than log(2^63)/2 < 22 units.
     power = math.pow(rows, 1 / p) * math.pow(columns, 1 - 1 / p)
-    return power * (1 + 2.0**-46)
+    return power * (1 - 2.0**-46) if below else power * (1 + 2.0**-46)
 
 
-def upper_sum(values: np.ndarray, axis: int) -> Any:
-    """Upper bounds of sums of non-negative float64 numbers along an axis."""
+def upper_sum(values: Any, axis: int) -> Any:
+    """Upper bounds of sums of non-negative float64 numbers along an axis, dense or of SciPy."""
     # n terms are added with a relative error of at most (n - 1) units, in any order.
     return values.sum(axis) * (1 + (values.shape[axis] + 4) * 2.0**-52) + 2.0**-1000
