@@ -20,5 +20,10 @@ from ._lipschitz import parameter_lipschitz as parameter_lipschitz
 from ._lipschitz_variants import box_lipschitz as box_lipschitz
 from ._lipschitz_variants import input_radius as input_radius
 from ._lipschitz_variants import mean_lipschitz as mean_lipschitz
+from ._regimes import Regime as Regime
+from ._regimes import Switches as Switches
+from ._regimes import regime as regime
+from ._regimes import regime_switches as regime_switches
+from ._regimes import vc_dimension as vc_dimension
 from ._steps import bits_per_weight as bits_per_weight
 from ._steps import rate_step as rate_step
