@@ -65,6 +65,35 @@ def evaluation_error(layers: Layers, x: np.ndarray) -> np.ndarray:
     return 2 * result.radius[:, 0]
 
 
+# The same recursion with intervals: |h| <= H on the box, exact or computed, and r as above.
+def evaluation_radius(layers: Layers, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Bounds of |computed - exact| for the outputs on a box, whatever the order of sums."""
+    arithmetic = layers.arithmetic
+    if arithmetic.unit == 0:
+        return np.zeros(len(layers.biases[-1]))
+    radius = np.zeros(len(lower))
+    if arithmetic.rounds_input:
+        radius = 2 * arithmetic.unit * np.maximum(abs(lower), abs(upper)) + arithmetic.tiny
+    low, high = lower, upper
+    with np.errstate(over="ignore", invalid="ignore"):
+        for i, (w, b) in enumerate(zip(layers.weights, layers.biases, strict=True)):
+            if i > 0:
+                low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
+            columns = w.shape[1]
+            size = np.maximum(abs(low), abs(high))
+            there = gamma(columns + 2, arithmetic.unit)
+            spread = abs(w) @ (radius + there * (size + radius)) + there * abs(b)
+            spread += (columns + 2) * arithmetic.tiny + arithmetic.tiny * (size + radius).sum()
+            plus, minus = np.maximum(w, 0.0), np.minimum(w, 0.0)
+            error = gamma(2 * columns + 4, UNIT) * (abs(w) @ size + abs(b)) + TINY * columns
+            low, high = plus @ low + minus @ high + b - error, plus @ high + minus @ low + b + error
+            radius = spread * (1 + (2 * columns + 40) * UNIT)
+            overflow = abs(w) @ (size + radius.max()) + abs(b) >= arithmetic.largest * (1 - 2.0**-6)
+            overflow |= max(abs(w).max(), abs(b).max()) > arithmetic.largest
+            radius = np.where(overflow | np.isnan(radius), math.inf, radius)
+    return radius
+
+
 def _bound_block(net: Layers, other: Layers, vertices: np.ndarray, delta: np.ndarray) -> tuple:
     a, offsets, rho = _propagate(net, vertices, delta)
     b, *_ = _propagate(other, vertices, delta)

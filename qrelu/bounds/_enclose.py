@@ -9,12 +9,13 @@ import equinox as eqx
 import numpy as np
 
 from ..networks import ReLUNetwork, pieces
-from ._cells import bound_cells, evaluation_error
+from ._cells import UNIT, bound_cells, evaluation_error, evaluation_radius
 from ._enclosure import Enclosure
 from ._line import cut_segment
 from ._pair import Layers, as_box, as_layers, as_network, check_pair
 from ._polygons import cut_rectangle
 from ._rational import exact_values, round_down, round_up
+from ._search import branch_and_bound
 
 # How many candidates are checked with rationals for the witness.
 _CANDIDATES = 4
@@ -100,7 +101,7 @@ def enclose(
     elif free == 2:
         found = _on_rectangle(a, b, lower_end, upper_end, budget)
     else:
-        raise ValueError("`enclose(box=...)` must have at most two free inputs.")
+        found = _by_search(a, b, lower_end, upper_end, gap, budget, seconds)
     lower, witness, output = _best(a, b, found.candidates)
     complete = found.exhausted or found.upper <= (1 + gap) * lower
     return Enclosure(
@@ -137,6 +138,15 @@ def _on_rectangle(a: Layers, b: Layers, lower, upper, budget: int) -> _Found:
     best = np.argsort(-bounds.near)[:_CANDIDATES]
     candidates = np.clip(cells[best, bounds.vertex[best]], lower, upper)
     return _Found(float(bounds.upper.max()), candidates, "cells", len(cells), complete)
+
+
+def _by_search(a: Layers, b: Layers, lower, upper, gap: float, budget: int, seconds: float):
+    rounding = evaluation_radius(a, lower, upper) + evaluation_radius(b, lower, upper)
+    unit = max(a.arithmetic.unit, b.arithmetic.unit)
+    search = branch_and_bound(a, b, (lower, upper), gap, float(rounding.max()), budget, seconds)
+    # The subtraction of computed outputs rounds once more, and so does this sum.
+    largest = (search.upper + float(rounding.max())) * (1 + unit + 4 * UNIT)
+    return _Found(largest, search.points, "branch and bound", search.boxes, False)
 
 
 # On the cells whose bound exceeds the difference that is attained, the exact pieces of both
