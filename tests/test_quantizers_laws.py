@@ -174,7 +174,7 @@ def test_codes_fit_the_bits(name):
         assert _bits(q.decode(narrow, np.float64)) == _bits(q(x, KEY))
 
 
-@pytest.mark.parametrize("name", QUANTIZERS)
+@pytest.mark.parametrize("name", PATHS)
 def test_gradient_is_the_identity(name):
     q = QUANTIZERS[name]
     x = jnp.linspace(-3, 3, 13)
@@ -217,7 +217,7 @@ def test_half_precision_has_the_same_bits(name):
         assert _bits(q.decode(q.encode(x), dtype)) == _bits(served)
 
 
-@pytest.mark.parametrize("name", ["affine stochastic", "4 bits stochastic", "codebook"])
+@pytest.mark.parametrize("name", ["affine stochastic", "codebook"])
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 def test_lowers_for_every_platform(name, platform):
     q = QUANTIZERS[name]
@@ -228,7 +228,8 @@ def test_lowers_for_every_platform(name, platform):
 
 def test_without_x64_numpy_and_jax_agree():
     x = _numbers(np.float64, 500)
-    for name, q in QUANTIZERS.items():
+    for name in PATHS:
+        q = QUANTIZERS[name]
         expected = q(x, KEY)
         single = q(x.astype(np.float32), KEY)
         with jax.enable_x64(False):

@@ -2,6 +2,7 @@
 
 import abc
 import math
+import warnings
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -190,7 +191,7 @@ class TheoryStep(AbstractRule):
         step = _step(network, gamma, radius, _extent(target).scale)
         quantizer = Uniform(step, rounding="toward_zero")
         bits = float(bits_per_weight(network.magnitude, step, "toward_zero"))
-        rounded = quantize(network, quantizer)
+        rounded = _quantized(network, quantizer)
         return Rounded(rounded, quantizer, bits, _resolution_note(network, rounded))
 
 
@@ -230,9 +231,16 @@ def _resolution_note(network: ReLUNetwork, rounded: ReLUNetwork) -> str:
     return "the step is below the float64 resolution of the parameters: rounding changes nothing"
 
 
+def _quantized(network: ReLUNetwork, quantizer: Uniform) -> ReLUNetwork:
+    with warnings.catch_warnings():
+        # A layer on a single level is no surprise at few bits, and its error is measured.
+        warnings.filterwarnings("ignore", ".* to the single value ", UserWarning)
+        return quantize(network, quantizer)
+
+
 def _round_to_bits(network: ReLUNetwork, bits: int) -> Rounded:
     quantizer = Uniform.from_bits(bits, network.magnitude)
-    return Rounded(quantize(network, quantizer), quantizer, float(bits), "")
+    return Rounded(_quantized(network, quantizer), quantizer, float(bits), "")
 
 
 def _check_bits(call: str, bits: int) -> None:
