@@ -4,6 +4,8 @@ The random parameters are small multiples of 1/2, so that float64 arithmetic is 
 compared with ==.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,11 +15,13 @@ from hypothesis import strategies as st
 
 from qrelu.networks import (
     ReLUNetwork,
+    SparseMatrix,
     add,
     affine_after,
     affine_before,
     compose,
     deepen,
+    densify,
     identity,
     linear_combination,
     parallel,
@@ -28,10 +32,15 @@ from qrelu.networks import (
 )
 
 
-def _draw(widths, rng, density=0.7, dtype=np.float64):
+def _draw(widths, rng, form="dense", density=0.7, dtype=np.float64):
+    """A random network; sparse matrices have entries that are zero, too."""
+
     def entries(*shape):
-        values = rng.integers(-4, 5, shape) / 2
-        return np.where(rng.random(shape) < density, values, 0.0).astype(dtype)
+        there = rng.random(shape) < density
+        values = np.where(there, rng.integers(-4, 5, shape) / 2, 0.0).astype(dtype)
+        if len(shape) == 1 or form == "dense" or (form == "mixed" and rng.random() < 0.5):
+            return values
+        return SparseMatrix(values[there], *np.nonzero(there), shape)
 
     return ReLUNetwork(
         [entries(o, i) for i, o in zip(widths, widths[1:], strict=False)],
@@ -42,12 +51,12 @@ def _draw(widths, rng, density=0.7, dtype=np.float64):
 def _forward(net, xs):
     """The function in plain NumPy: nothing to compile for every random architecture."""
     for i, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
-        xs = (np.maximum(xs, 0) if i else xs) @ w.T + b
+        xs = (np.maximum(xs, 0) if i else xs) @ np.asarray(w).T + b
     return xs
 
 
 def _count(*arrays):
-    return sum(int(np.count_nonzero(p)) for p in arrays)
+    return sum(int(np.count_nonzero(np.asarray(p))) for p in arrays)
 
 
 def _points(rng, d):
@@ -58,12 +67,14 @@ hidden = st.lists(st.integers(1, 4), max_size=3)
 size = st.integers(1, 3)
 seeds = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 laws = settings(deadline=None, max_examples=30)
+forms = pytest.mark.parametrize("form", ["dense", "sparse", "mixed"])
 
 
+@forms
 @laws
 @given(size, hidden, size, hidden, size, seeds)
-def test_compose(d0, first, d1, second, d2, rng):
-    inner, outer = _draw((d0, *first, d1), rng), _draw((d1, *second, d2), rng)
+def test_compose(form, d0, first, d1, second, d2, rng):
+    inner, outer = _draw((d0, *first, d1), rng, form), _draw((d1, *second, d2), rng, form)
     net = compose(outer, inner)
     xs = _points(rng, d0)
     np.testing.assert_array_equal(_forward(net, xs), _forward(outer, _forward(inner, xs)))
@@ -75,10 +86,11 @@ def test_compose(d0, first, d1, second, d2, rng):
     assert net.connectivity <= 2 * outer.connectivity + 2 * inner.connectivity
 
 
+@forms
 @laws
 @given(size, hidden, size, hidden, size, seeds)
-def test_compose_merged(d0, first, d1, second, d2, rng):
-    inner, outer = _draw((d0, *first, d1), rng), _draw((d1, *second, d2), rng)
+def test_compose_merged(form, d0, first, d1, second, d2, rng):
+    inner, outer = _draw((d0, *first, d1), rng, form), _draw((d1, *second, d2), rng, form)
     net = compose(outer, inner, merge=True)
     xs = _points(rng, d0)
     np.testing.assert_array_equal(_forward(net, xs), _forward(outer, _forward(inner, xs)))
@@ -92,10 +104,11 @@ def test_compose_merged(d0, first, d1, second, d2, rng):
     assert net.connectivity == outer.connectivity + inner.connectivity - _count(*middle) + merged
 
 
+@forms
 @laws
 @given(st.lists(hidden, min_size=3, max_size=3), st.lists(size, min_size=4, max_size=4), seeds)
-def test_compose_is_associative_to_the_last_parameter(inside, d, rng):
-    f, g, h = (_draw((d[i], *inside[i], d[i + 1]), rng) for i in range(3))
+def test_compose_is_associative_to_the_last_parameter(form, inside, d, rng):
+    f, g, h = (_draw((d[i], *inside[i], d[i + 1]), rng, form) for i in range(3))
     for merge in (False, True):
         left = compose(compose(h, g, merge=merge), f, merge=merge)
         right = compose(h, compose(g, f, merge=merge), merge=merge)
@@ -112,10 +125,11 @@ def test_identity(d, depth, rng):
     assert (net.width, net.connectivity) == ((2 * d, 2 * d * depth) if depth > 1 else (d, d))
 
 
+@forms
 @laws
 @given(size, hidden, size, st.integers(0, 4), seeds)
-def test_deepen(d0, inside, d1, extra, rng):
-    net = _draw((d0, *inside, d1), rng)
+def test_deepen(form, d0, inside, d1, extra, rng):
+    net = _draw((d0, *inside, d1), rng, form)
     deeper = deepen(net, net.depth + extra)
     xs = _points(rng, d0)
     np.testing.assert_array_equal(_forward(deeper, xs), _forward(net, xs))
@@ -139,11 +153,12 @@ def test_the_extension_lemma_needs_its_correction():
 several = st.lists(st.tuples(size, hidden, size), min_size=1, max_size=3)
 
 
+@forms
 @laws
 @given(several, st.booleans(), seeds)
-def test_parallel(shapes, shared, rng):
+def test_parallel(form, shapes, shared, rng):
     shapes = [(shapes[0][0] if shared else i, h, o) for i, h, o in shapes]
-    nets = [_draw((i, *h, o), rng) for i, h, o in shapes]
+    nets = [_draw((i, *h, o), rng, form) for i, h, o in shapes]
     net = parallel(*nets, shared=shared)
     xs = [_points(rng, n.widths[0]) for n in nets]
     xs = [xs[0]] * len(nets) if shared else xs
@@ -161,10 +176,11 @@ def test_parallel(shapes, shared, rng):
     assert net.width <= sum(n.width for n in equal)
 
 
+@forms
 @laws
 @given(size, size, st.lists(hidden, min_size=1, max_size=3), seeds)
-def test_linear_combination(d0, d1, inside, rng):
-    nets = [_draw((d0, *h, d1), rng) for h in inside]
+def test_linear_combination(form, d0, d1, inside, rng):
+    nets = [_draw((d0, *h, d1), rng, form) for h in inside]
     a = rng.integers(-4, 5, len(nets)) / 2
     net = linear_combination(nets, a)
     xs = _points(rng, d0)
@@ -183,10 +199,11 @@ def test_linear_combination(d0, d1, inside, rng):
         assert net.connectivity == total
 
 
+@forms
 @laws
 @given(size, size, hidden, hidden, seeds)
-def test_add(d0, d1, first, second, rng):
-    f, g = _draw((d0, *first, d1), rng), _draw((d0, *second, d1), rng)
+def test_add(form, d0, d1, first, second, rng):
+    f, g = _draw((d0, *first, d1), rng, form), _draw((d0, *second, d1), rng, form)
     xs = _points(rng, d0)
     np.testing.assert_array_equal(_forward(add(f, g), xs), _forward(f, xs) + _forward(g, xs))
     other = linear_combination([f, g], [1, 1])
@@ -199,10 +216,11 @@ def test_output_biases_are_added_so_connectivity_may_fall():
     assert add(f, scale(f, -1)).connectivity == 2 * f.connectivity - 2
 
 
+@forms
 @laws
 @given(size, hidden, size, st.sampled_from([-3.0, -0.5, 0.0, 0.25, 1, 5]), seeds)
-def test_scale(d0, inside, d1, c, rng):
-    net = _draw((d0, *inside, d1), rng)
+def test_scale(form, d0, inside, d1, c, rng):
+    net = _draw((d0, *inside, d1), rng, form)
     scaled = scale(net, c)
     xs = _points(rng, d0)
     np.testing.assert_array_equal(_forward(scaled, xs), c * _forward(net, xs))
@@ -211,10 +229,11 @@ def test_scale(d0, inside, d1, c, rng):
     assert c == 0 or scaled.connectivity == net.connectivity
 
 
+@forms
 @laws
 @given(size, hidden, size, size, st.booleans(), seeds)
-def test_affine_maps(d0, inside, d1, new, number, rng):
-    net = _draw((d0, *inside, d1), rng)
+def test_affine_maps(form, d0, inside, d1, new, number, rng):
+    net = _draw((d0, *inside, d1), rng, form)
     wide = 1.5 if number else rng.integers(-3, 4, (new, d1)) / 2
     after = affine_after(net, wide, 0.5)
     xs = _points(rng, d0)
@@ -248,13 +267,13 @@ def test_iterated_sawtooth_has_its_teeth():
             assert exact.values[:, 0].tolist() == [k % 2 for k in range(2**s + 1)]
 
 
-def _leaves(net):
-    return [*net.weights, *net.biases]
+_leaves = jax.tree.leaves
 
 
-def test_numpy_stays_numpy_and_dtypes_stay():
+@forms
+def test_numpy_stays_numpy_and_dtypes_stay(form):
     rng = np.random.default_rng(0)
-    f, g = _draw((2, 3, 2), rng, dtype=np.float32), _draw((2, 2), rng, dtype=np.float32)
+    f, g = (_draw(widths, rng, form, dtype=np.float32) for widths in ((2, 3, 2), (2, 2)))
     made = [
         compose(f, g),
         compose(f, g, merge=True),
@@ -274,9 +293,43 @@ def test_numpy_stays_numpy_and_dtypes_stay():
     for net in (compose(*jaxed), parallel(*jaxed), add(*jaxed), deepen(jaxed[0], 3)):
         assert all(isinstance(p, jax.Array) and p.dtype == jnp.float32 for p in _leaves(net))
     mixed = compose(f, jaxed[1])
-    kinds = [isinstance(w, jax.Array) for w in mixed.weights]
+    kinds = [isinstance(jax.tree.leaves(w)[0], jax.Array) for w in mixed.weights]
     assert kinds == [True, False, False]
-    assert isinstance(scale(f, jnp.float32(2)).weights[-1], jax.Array)
+    assert isinstance(jax.tree.leaves(scale(f, jnp.float32(2)).weights[-1])[0], jax.Array)
+
+
+@pytest.mark.parametrize("density", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("merge", [False, True])
+def test_dense_and_sparse_results_agree_to_the_last_parameter(merge, density):
+    rng = np.random.default_rng(7)
+    f, g, h = (_draw(w, rng, "sparse", density) for w in ((3, 5, 2), (2, 4, 3), (3, 3, 6, 2)))
+    matrix = rng.integers(-3, 4, (2, 3)) / 2
+    for build in (
+        lambda f, g, h: compose(f, g, merge=merge),
+        lambda f, g, h: compose(h, compose(g, f, merge=merge), merge=merge),
+        lambda f, g, h: parallel(f, g, h),
+        lambda f, g, h: add(f, h),
+        lambda f, g, h: linear_combination([f, h], [0.5, -2.0]),
+        lambda f, g, h: affine_before(affine_after(g, matrix, 1.0), matrix, 0.5),
+        lambda f, g, h: deepen(scale(f, -3.0), 5),
+    ):
+        sparse, dense = build(f, g, h), build(*map(densify, (f, g, h)))
+        assert jax.tree.all(jax.tree.map(np.array_equal, densify(sparse), dense))
+        assert not any(isinstance(w, SparseMatrix) for w in dense.weights)
+        assert (sparse.connectivity, sparse.widths) == (dense.connectivity, dense.widths)
+
+
+def test_sparse_calculus_has_no_more_entries_than_the_lemmas_state():
+    rng = np.random.default_rng(5)
+    f, g = (_draw((40, 50, 40), rng, "sparse", 0.05) for _ in range(2))
+    entries = lambda *nets: sum(w.values.size for net in nets for w in net.weights)  # noqa: E731
+    middle = g.weights[-1].values.size + f.weights[0].values.size
+    assert entries(compose(f, g)) == entries(f, g) + middle
+    assert entries(parallel(f, g)) == entries(add(f, g)) == entries(f, g)
+    assert entries(deepen(f, 5)) == entries(f) + f.weights[-1].values.size + 2 * 40 * 3
+    a, b = (abs(w.to_scipy()) for w in (f.weights[0], g.weights[-1]))
+    a.data[:], b.data[:] = 1, 1
+    assert compose(f, g, merge=True).weights[1].values.size == (a @ b).nnz
 
 
 def test_no_negative_zeros():
@@ -307,9 +360,11 @@ def test_realized_values_are_those_of_the_parts(numpy):
     _close(realize(deepen(g, 5), xs), zs, 100)
 
 
-def test_calculus_under_transformations():
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_calculus_under_transformations(form):
     rng = np.random.default_rng(2)
-    f, g = jax.tree.map(jnp.asarray, (_draw((1, 4, 1), rng), _draw((1, 4, 1), rng)))
+    f = jax.tree.map(jnp.asarray, _draw((1, 4, 1), rng, form, 1.0))
+    g = jax.tree.map(jnp.asarray, _draw((1, 4, 1), rng, form, 1.0))
     x = jnp.array([0.7])
 
     def combined(a):
@@ -317,9 +372,11 @@ def test_calculus_under_transformations():
 
     slope = jax.jit(jax.grad(combined))(jnp.array([2.0, 3.0]))
     _close(slope, jnp.concatenate([realize(f, x), realize(g, x)]), 10)
-    many = jax.vmap(compose)(stack([f, g]), stack([g, f]))
-    values = jax.vmap(realize, in_axes=(0, None))(many, x)[:, 0]
-    _close(values, [f(g(x))[0], g(f(x))[0]], 10)
+    for merge in (False, True):
+        together = functools.partial(compose, merge=merge)
+        many = jax.jit(jax.vmap(together))(stack([f, g]), stack([g, f]))
+        values = jax.vmap(realize, in_axes=(0, None))(many, x)[:, 0]
+        _close(values, jnp.stack([f(g(x))[0], g(f(x))[0]]), 10)
 
 
 one, two = identity(1, 2), identity(2, 2)

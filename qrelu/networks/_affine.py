@@ -41,7 +41,7 @@ def scale(network: ReLUNetwork, factor: ArrayLike) -> ReLUNetwork:
 
 
 def affine_after(
-    network: ReLUNetwork, matrix: ArrayLike | Sequence, offset: ArrayLike | Sequence = 0.0
+    network: ReLUNetwork, matrix: Any, offset: ArrayLike | Sequence = 0.0
 ) -> ReLUNetwork:
     r"""The network of $x \mapsto T f(x) + t$.
 
@@ -51,7 +51,7 @@ def affine_after(
     **Arguments:**
 
     - `network`: the network of $f$.
-    - `matrix`: $T$, with one column per output of the network, or a number.
+    - `matrix`: $T$, with one column per output of the network, dense or sparse, or a number.
     - `offset`: $t$, with one entry per row of $T$, or a number for all of them.
 
     **Returns:**
@@ -73,7 +73,7 @@ def affine_after(
 
 
 def affine_before(
-    network: ReLUNetwork, matrix: ArrayLike | Sequence, offset: ArrayLike | Sequence = 0.0
+    network: ReLUNetwork, matrix: Any, offset: ArrayLike | Sequence = 0.0
 ) -> ReLUNetwork:
     r"""The network of $x \mapsto f(T x + t)$.
 
@@ -83,7 +83,7 @@ def affine_before(
     **Arguments:**
 
     - `network`: the network of $f$.
-    - `matrix`: $T$, with one row per input of the network, or a number.
+    - `matrix`: $T$, with one row per input of the network, dense or sparse, or a number.
     - `offset`: $t$, with one entry per row of $T$, or a number for all of them.
 
     **Returns:**

@@ -22,15 +22,17 @@ from ._pattern import Pattern
 
 # Slices that are added up in one fused loop; the time to compile it grows with them.
 _UNROLLED = 4
+# Numbers that are gathered at once for the products of rows: they stay in a processor's cache.
+_GATHERED = 2**16
 
 
-def sparse_product(values: Array, h: Array, pattern: Pattern) -> Array:
+def sparse_product(values: Any, h: Any, pattern: Pattern) -> Array:
     """`W @ h` for h of shape (columns, points), in the common type of both."""
     dtype = jnp.result_type(values, h)
     return product_p.bind(values.astype(dtype), h.astype(dtype), pattern=pattern)
 
 
-def _product(values: Array, h: Array, *, pattern: Pattern) -> Array:
+def _product(values: Any, h: Any, *, pattern: Pattern) -> Array:
     layout, count = pattern.layout, pattern.shape[0]
     padded = jnp.concatenate([values, jnp.zeros(1, values.dtype)])
     entries = [part.entries.ravel() for part in layout.parts]
@@ -84,7 +86,7 @@ def _add_rows(total: Array, index: np.ndarray, rows: Array) -> Array:
     )
 
 
-def _gather(array: Array, index: Any) -> Array:
+def _gather(array: Any, index: Any) -> Array:
     """Rows of an array, by indices that are known to be inside."""
     rest = array.shape[1:]
     numbers = lax.GatherDimensionNumbers(
@@ -99,8 +101,21 @@ def _gather(array: Array, index: Any) -> Array:
     )
 
 
-def _places(g: Array, h: Array, *, pattern: Pattern) -> Array:
-    return jnp.sum(_gather(g, pattern.rows) * _gather(h, pattern.columns), axis=1)
+def _places(g: Any, h: Any, *, pattern: Pattern) -> Array:
+    def some(places: Any) -> Array:
+        rows, columns = places
+        return jnp.sum(_gather(g, rows) * _gather(h, columns), axis=1)
+
+    # The gathered rows are not fused with their products: a few at a time.
+    size = max(1, _GATHERED // max(1, g.shape[1]))
+    if pattern.count <= size:
+        return some((pattern.rows, pattern.columns))
+    missing = -pattern.count % size
+    chunks = tuple(
+        np.pad(places, (0, missing), mode="edge").reshape(-1, size)
+        for places in (pattern.rows, pattern.columns)
+    )
+    return lax.map(some, chunks).reshape(-1)[: pattern.count]
 
 
 def _make(name: str, function: Any, shape: Any) -> Primitive:
@@ -133,7 +148,7 @@ product_p = _make("sparse_product", _product, lambda v, h, p: (p.shape[0], h.sha
 places_p = _make("sparse_places", _places, lambda g, h, p: (p.count,))
 
 
-def _transposed(values: Array, g: Array, pattern: Pattern) -> Array:
+def _transposed(values: Any, g: Any, pattern: Pattern) -> Array:
     """The product with the transposed matrix."""
     other, order = pattern.transposed
     return product_p.bind(_gather(values, order), g, pattern=other)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from jax.core import Tracer
 
@@ -13,7 +14,7 @@ from ._sparse import SparseMatrix
 MAX_DENSITY = 1 / 16
 
 
-def sparsify(network: ReLUNetwork, *, max_density: float = MAX_DENSITY) -> ReLUNetwork:
+def sparsify(network: ReLUNetwork, *, max_density: float | int = MAX_DENSITY) -> ReLUNetwork:
     r"""The same network with sparse matrices where few weights are not zero.
 
     No weight is changed: this chooses a form, it does not prune. A dense matrix whose share of
@@ -42,7 +43,8 @@ def sparsify(network: ReLUNetwork, *, max_density: float = MAX_DENSITY) -> ReLUN
             f"`sparsify(..., max_density)` must be from 0 to 1; got {max_density}. It is the share "
             "of the entries of a matrix that are not zero."
         )
-    return ReLUNetwork([_sparse(w, max_density) for w in network.weights], network.biases)
+    weights = tuple(_sparse(w, max_density) for w in network.weights)
+    return eqx.tree_at(lambda n: n.weights, network, weights)
 
 
 def densify(network: ReLUNetwork) -> ReLUNetwork:
@@ -56,11 +58,11 @@ def densify(network: ReLUNetwork) -> ReLUNetwork:
 
     A network with the same kinds of arrays and the same dtypes.
     """
-    dense = [w.to_dense() if isinstance(w, SparseMatrix) else w for w in network.weights]
-    return ReLUNetwork(dense, network.biases)
+    dense = tuple(w.to_dense() if isinstance(w, SparseMatrix) else w for w in network.weights)
+    return eqx.tree_at(lambda n: n.weights, network, dense)
 
 
-def _sparse(matrix: Any, max_density: float) -> Any:
+def _sparse(matrix: Any, max_density: float | int) -> Any:
     values = matrix.values if isinstance(matrix, SparseMatrix) else matrix
     if isinstance(values, Tracer):
         raise TypeError(
