@@ -1,9 +1,9 @@
 """Grids and how to round to them: exact values, straight-through gradients, codes and packed bits.
 
 A quantizer is an Equinox module that is called on numbers; `quantize` maps it over the parameters
-of any pytree. A calibration such as `AbsMax(bits, "channel")` chooses the grids from the parameters
-and stands wherever a quantizer can. `encode` and `decode` translate between grid values and integer codes, `pack` and
-`unpack` between codes and bytes.
+of any pytree. Where it takes a quantizer it also takes a calibration such as
+`AbsMax(bits, "channel")`, which chooses the grids from the parameters. `encode` and `decode`
+translate between grid values and integer codes, `pack` and `unpack` between codes and bytes.
 """
 
 from ._abstract import AbstractQuantizer as AbstractQuantizer
