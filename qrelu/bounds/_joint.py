@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ._cells import gamma
+
 # Arrays have the units first and the boxes last: one matrix product serves all boxes. A form
 # (units, 1 + inputs, boxes) holds the values at the centers and the slopes times the radii, so that
 # its bounds on a box are the first entry plus and minus the sum of the others' sizes.
@@ -35,6 +37,11 @@ class Outcome(NamedTuple):
 class _Span(NamedTuple):
     low: Array
     high: Array
+
+    @property
+    def size(self) -> Array:
+        """The largest absolute value."""
+        return jnp.maximum(jnp.abs(self.low), jnp.abs(self.high))
 
 
 class _Plane(NamedTuple):
@@ -113,12 +120,17 @@ def _lower_plane(y: _Span, z: _Span, dz: _Span, y0: Array, z0: Array, dz0: Array
     return _Plane(a - b, -b, -m)
 
 
-def _ends(middle: Array, spread: Array, margin: Array) -> _Span:
+def _norm(form: Array) -> Array:
+    return jnp.abs(form).sum(1)
+
+
+def _ends(middle: Array, spread: Array, error: Array, unit: float) -> _Span:
     """Bounds of what lies between the forms middle - spread and middle + spread."""
     high, low = middle + spread, middle - spread
+    error = 1.01 * error + gamma(middle.shape[1] + 4, unit) * (_norm(middle) + _norm(spread))
     return _Span(
-        low[:, 0] - jnp.abs(low[:, 1:]).sum(1) - margin[:, None],
-        high[:, 0] + jnp.abs(high[:, 1:]).sum(1) + margin[:, None],
+        low[:, 0] - jnp.abs(low[:, 1:]).sum(1) - error,
+        high[:, 0] + jnp.abs(high[:, 1:]).sum(1) + error,
     )
 
 
@@ -126,79 +138,138 @@ def _add(form: Array, constant: Array) -> Array:
     return form.at[:, 0].add(constant)
 
 
-def joint_bounds(pair: Pair, margins: Sequence[Any], center: Array, radius: Array) -> Outcome:
-    """Linear bounds of the differences, with `center` and `radius` of shape (inputs, boxes).
-
-    `margins` bound the rounding errors of what is computed for each layer, one vector per layer.
-    """
+# Rounding. JAX knows no directed rounding, so errors run along: `errors` bound, per unit and box,
+# by how much the forms y, z, dz that are computed may be off on the box. One sum of n products is
+# off by gamma_(n+1) times the sum of their sizes, and passes the errors of its terms on with the
+# sizes of their factors, all of which are at most 1 in the planes. Slopes of planes are floats, and
+# valid as they are; rounding of an intercept is at most 8 units of the spans that it is made of,
+# and is added to it. Errors are sums of non-negative terms: rounding them costs less than the 1 per
+# cent that is added where they are used. A result that underflows is off by less than `floor`.
+#
+# Backwards, p and q are taken as they are computed, and what they are off is multiplied by the
+# largest |d| and relu(z) on the box, which the spans know.
+def joint_bounds(pair: Pair, center: Array, radius: Array) -> Outcome:
+    """Linear bounds of the differences, with `center` and `radius` of shape (inputs, boxes)."""
     w, b, dw, db, v, c = pair
     depth, inputs = len(w), center.shape[0]
+    info = jnp.finfo(center.dtype)
+    unit, floor = float(info.eps) / 2, float(info.tiny) * 2.0**20
     first = jnp.eye(inputs, dtype=center.dtype)[:, :, None] * radius[:, None, :]
     x = jnp.concatenate([center[:, None, :], first], 1)
+    size = jnp.abs(center) + radius
 
-    # Forms of y = W h + b, z = V k + c and y - z; in the first layer they are exact.
-    forms = [_add(_dot(m, x), n[:, None]) for m, n in ((w[0], b[0]), (v[0], c[0]), (dw[0], db[0]))]
+    # Forms of y = W h + b, z = V k + c and y - z.
+    affine = ((w[0], b[0]), (v[0], c[0]), (dw[0], db[0]))
+    forms = [_add(_dot(m, x), n[:, None]) for m, n in affine]
     spreads = [jnp.zeros_like(form) for form in forms]
+    errors = [
+        gamma(inputs + 4, unit) * (_dot(jnp.abs(m), size) + jnp.abs(n)[:, None]) + floor
+        for m, n in affine
+    ]
     values = [form[:, 0] for form in forms]
     layers = []
     for i in range(1, depth):
-        y, z, dz = (_ends(f, s, margins[i - 1]) for f, s in zip(forms, spreads, strict=True))
+        y, z, dz = (_ends(f, s, e, unit) for f, s, e in zip(forms, spreads, errors, strict=True))
+        slack = 4 * unit * (y.size + z.size)
         dz = _Span(
-            jnp.maximum(dz.low, y.low - z.high - margins[i - 1][:, None]),
-            jnp.minimum(dz.high, y.high - z.low + margins[i - 1][:, None]),
+            jnp.maximum(dz.low, y.low - z.high - slack),
+            jnp.minimum(dz.high, y.high - z.low + slack),
         )
         y0, z0, d0 = values
         up, down = _upper_plane(y, z, dz, y0, z0, d0), _lower_plane(y, z, dz, y0, z0, d0)
+        slack = 8 * unit * (y.size + z.size + dz.size)
+        up, down = up._replace(m=up.m + slack), down._replace(m=down.m - slack)
         sy, my = _chord(y)
         sz, mz = _chord(z)
+        my, mz = my + 8 * unit * y.size, mz + 8 * unit * z.size
         # relu(z) >= z and relu(z) >= 0; the better at the center.
         ty, tz = ((value > 0).astype(x.dtype) for value in (y0, z0))
         h0, k0 = _positive(y0), _positive(z0)
         e0 = jnp.where((y0 > 0) & (z0 > 0), d0, h0 - k0)
-        layers.append((up, down, sz, mz, tz, z0, d0, forms[1], e0, k0))
+        layers.append(_Layer(up, down, sz, mz, tz, z, dz, z0, d0, e0, k0, forms[1]))
         if i == depth - 1:
             break
 
         (y_mid, z_mid, d_mid), (y_rad, z_rad, d_rad) = forms, spreads
-        h_high = _add(sy[:, None] * (y_mid + y_rad), my)
-        h_low = ty[:, None] * (y_mid - y_rad)
-        k_high = _add(sz[:, None] * (z_mid + z_rad), mz)
-        k_low = tz[:, None] * (z_mid - z_rad)
-        e_high = _add(_above(up, d_mid, d_rad, z_mid, z_rad), up.m)
-        e_low = _add(-_above(_Plane(-down.a, -down.b, down.m), d_mid, d_rad, z_mid, z_rad), down.m)
-        middles = [(high + low) / 2 for high, low in ((h_high, h_low), (k_high, k_low))]
-        widths = [(high - low) / 2 for high, low in ((h_high, h_low), (k_high, k_low))]
-        e_mid, e_rad = (e_high + e_low) / 2, (e_high - e_low) / 2
+        h = (_add(sy[:, None] * (y_mid + y_rad), my), ty[:, None] * (y_mid - y_rad))
+        k = (_add(sz[:, None] * (z_mid + z_rad), mz), tz[:, None] * (z_mid - z_rad))
+        above = _above(up.a, up.b, d_mid, d_rad, z_mid, z_rad)
+        below = _above(-down.a, -down.b, d_mid, d_rad, z_mid, z_rad)
+        e = (_add(above, up.m), _add(-below, down.m))
+        (h_mid, h_rad), (k_mid, k_rad), (e_mid, e_rad) = (
+            ((high + low) / 2, (high - low) / 2) for high, low in (h, k, e)
+        )
+        z_norm = _norm(z_mid) + _norm(z_rad)
+        d_norm = _norm(d_mid) + _norm(d_rad)
+        more = gamma(w[i].shape[1] + 24, unit)
+        h_error = 2 * errors[0] + more * (_norm(y_mid) + _norm(y_rad) + y.size)
+        k_error = 2 * errors[1] + more * (z_norm + z.size)
+        e_error = 2 * (errors[1] + errors[2])
+        e_error = e_error + more * (z_norm + d_norm + y.size + z.size + dz.size)
+        h_error, k_error, e_error = (
+            error + more * (_norm(mid) + _norm(rad))
+            for error, mid, rad in (
+                (h_error, h_mid, h_rad),
+                (k_error, k_mid, k_rad),
+                (e_error, e_mid, e_rad),
+            )
+        )
+        size_w, size_v, size_d = jnp.abs(w[i]), jnp.abs(v[i]), jnp.abs(dw[i])
         forms = [
-            _add(_dot(w[i], middles[0]), b[i][:, None]),
-            _add(_dot(v[i], middles[1]), c[i][:, None]),
-            _add(_dot(w[i], e_mid) + _dot(dw[i], middles[1]), db[i][:, None]),
+            _add(_dot(w[i], h_mid), b[i][:, None]),
+            _add(_dot(v[i], k_mid), c[i][:, None]),
+            _add(_dot(w[i], e_mid) + _dot(dw[i], k_mid), db[i][:, None]),
         ]
-        size = jnp.abs(w[i])
         spreads = [
-            _dot(size, widths[0]),
-            _dot(jnp.abs(v[i]), widths[1]),
-            _dot(size, e_rad) + _dot(jnp.abs(dw[i]), widths[1]),
+            _dot(size_w, h_rad),
+            _dot(size_v, k_rad),
+            _dot(size_w, e_rad) + _dot(size_d, k_rad),
+        ]
+        errors = [
+            _dot(size_w, h_error) + (more * jnp.abs(b[i]) + floor)[:, None],
+            _dot(size_v, k_error) + (more * jnp.abs(c[i]) + floor)[:, None],
+            1.01 * (_dot(size_w, e_error) + _dot(size_d, k_error))
+            + (more * jnp.abs(db[i]) + floor)[:, None],
         ]
         values = [
             _dot(w[i], h0) + b[i][:, None],
             _dot(v[i], k0) + c[i][:, None],
             _dot(w[i], e0) + _dot(dw[i], k0) + db[i][:, None],
         ]
-    return _backwards(pair, margins[-1], x, radius, layers)
+    return _backwards(pair, x, radius, layers)
 
 
-def _above(plane: _Plane, d_mid, d_rad, z_mid, z_rad) -> Array:
+class _Layer(NamedTuple):
+    """Planes of one hidden layer, its spans, and what is known at the centers."""
+
+    up: _Plane
+    down: _Plane
+    sz: Array
+    mz: Array
+    tz: Array
+    z: _Span
+    dz: _Span
+    z0: Array
+    d0: Array
+    e0: Array
+    k0: Array
+    form: Array
+
+
+def _above(a: Array, b: Array, d_mid, d_rad, z_mid, z_rad) -> Array:
     """The form that bounds a dz + b z from above."""
-    a, b = plane.a[:, None], plane.b[:, None]
+    a, b = a[:, None], b[:, None]
     return a * d_mid + jnp.abs(a) * d_rad + b * z_mid + jnp.abs(b) * z_rad
 
 
 # From the outputs back to the inputs: p . d + q . relu(z) + constant bounds the output, and each
 # layer's planes replace d and relu(z) by dz and z, according to the signs of p and q.
-def _backwards(pair: Pair, margin: Any, x: Array, radius: Array, layers: list) -> Outcome:
+def _backwards(pair: Pair, x: Array, radius: Array, layers: list[_Layer]) -> Outcome:
     w, b, dw, db, v, c = pair
-    outputs, boxes = len(b[-1]), x.shape[-1]
+    outputs, (inputs, _, boxes) = len(b[-1]), x.shape
+    info = jnp.finfo(x.dtype)
+    unit, floor = float(info.eps) / 2, float(info.tiny) * 2.0**20
+    reach = jnp.abs(x[:, 0]) + radius
 
     def both(rows: Any) -> Array:
         rows = rows.reshape(outputs, -1).T  # (units, outputs)
@@ -206,36 +277,52 @@ def _backwards(pair: Pair, margin: Any, x: Array, radius: Array, layers: list) -
         return jnp.broadcast_to(rows, (*rows.shape[:2], boxes))
 
     constant = both(db[-1])[0]
-    score = jnp.zeros((x.shape[0], 2 * outputs, boxes), x.dtype)
-    if not layers:
-        q = both(dw[-1])
-        center = _dot(dw[-1], x[:, 0]) + db[-1][:, None]
+    score = jnp.zeros((inputs, 2 * outputs, boxes), x.dtype)
+    p, q = jnp.zeros_like(both(w[-1])), both(dw[-1])
+    if layers:
+        p = both(w[-1])
+        center = _dot(w[-1], layers[-1].e0) + _dot(dw[-1], layers[-1].k0) + db[-1][:, None]
+        last = _positive(layers[-1].z.high)
     else:
-        p, q = both(w[-1]), both(dw[-1])
-        *_, e0, k0 = layers[-1]
-        center = _dot(w[-1], e0) + _dot(dw[-1], k0) + db[-1][:, None]
+        center, last = _dot(dw[-1], x[:, 0]) + db[-1][:, None], reach
+    error = 2 * unit * (jnp.abs(constant) + (jnp.abs(q) * last[:, None]).sum(0))
     for i in range(len(layers) - 1, -1, -1):
-        up, down, sz, mz, tz, z0, d0, form, *_ = layers[i]
+        up, down, sz, mz, tz, z, dz, z0, d0, *_, form = layers[i]
         pp, pn, qp, qn = _positive(p), _negative(p), _positive(q), _negative(q)
+        p_size, q_size = jnp.abs(p), jnp.abs(q)
         wide = (up.a - down.a) * d0 + (up.b - down.b) * z0 + up.m - down.m
-        slack = jnp.abs(p) * wide[:, None] + jnp.abs(q) * ((sz - tz) * z0 + mz)[:, None]
+        slack = p_size * wide[:, None] + q_size * ((sz - tz) * z0 + mz)[:, None]
         share = jnp.abs(form[:, 1:])
-        share = share / jnp.maximum(share.sum(1, keepdims=True), jnp.finfo(x.dtype).tiny)
+        share = share / jnp.maximum(share.sum(1, keepdims=True), info.tiny)
         score = score + jnp.einsum("nib,nob->iob", share, slack)
+
         on_d = pp * up.a[:, None] + pn * down.a[:, None]
         on_z = pp * up.b[:, None] + pn * down.b[:, None] + qp * sz[:, None] + qn * tz[:, None]
+        db_i, c_i = db[i][:, None, None], c[i][:, None, None]
         constant = constant + (
-            pp * up.m[:, None]
-            + pn * down.m[:, None]
-            + qp * mz[:, None]
-            + on_d * db[i][:, None, None]
-            + on_z * c[i][:, None, None]
+            pp * up.m[:, None] + pn * down.m[:, None] + qp * mz[:, None] + on_d * db_i + on_z * c_i
         ).sum(0)
-        # In the first layer x itself is the same for both networks: d is zero there.
+        terms = (
+            p_size * (jnp.abs(up.m) + jnp.abs(down.m) + dz.size + z.size)[:, None]
+            + q_size * (jnp.abs(mz) + z.size)[:, None]
+            + jnp.abs(on_d) * jnp.abs(db_i)
+            + jnp.abs(on_z) * jnp.abs(c_i)
+        )
+        rows = len(on_d)
+        error = error + gamma(rows + 16, unit) * (terms.sum(0) + jnp.abs(constant)) + floor
         p, q = _dot(w[i].T, on_d), _dot(dw[i].T, on_d) + _dot(v[i].T, on_z)
+        # In the first layer x itself is the same for both networks: d is zero there.
+        off_z = _positive(layers[i - 1].z.high) if i > 0 else reach
+        weight = _dot(jnp.abs(dw[i]), off_z)
+        if i > 0:
+            weight = weight + _dot(jnp.abs(w[i]), layers[i - 1].dz.size)
+        other = _dot(jnp.abs(v[i]), off_z)
+        off = jnp.abs(on_d) * weight[:, None] + jnp.abs(on_z) * other[:, None]
+        error = error + gamma(2 * rows + 8, unit) * off.sum(0)
     slopes = q * radius[:, None]
     upper = constant + (q * x[:, :1]).sum(0) + jnp.abs(slopes).sum(0)
-    upper = upper + jnp.concatenate([margin, margin])[:, None]
+    sizes = jnp.abs(constant) + (jnp.abs(q) * reach[:, None]).sum(0)
+    upper = upper + 1.01 * (error + gamma(inputs + 8, unit) * sizes + floor)
     worst = upper.argmax(0)[None, None]
-    score = jnp.take_along_axis(score, jnp.broadcast_to(worst, (x.shape[0], 1, boxes)), 1)[:, 0]
+    score = jnp.take_along_axis(score, jnp.broadcast_to(worst, (inputs, 1, boxes)), 1)[:, 0]
     return Outcome(upper, slopes, center, score)

@@ -2,7 +2,6 @@
 
 import math
 import time
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..networks import ReLUNetwork, deepen, pad
-from ._cells import TINY, UNIT, gamma
+from ._cells import UNIT
 from ._joint import Pair, joint_bounds
 from ._pair import Layers
 
@@ -18,8 +17,8 @@ from ._pair import Layers
 BATCH = 2048
 # Steps of the ascent, and how many rounds of splitting lie between two of them.
 _ASCENT, _ROUNDS = 40, 16
-# Centers and radii of boxes that are halved at most 2^9 times differ from exact ones by less than
-# this times the largest coordinate.
+# No input is halved below this share of the largest coordinate, hence at most 45 times, and each
+# time the center is off by 2^-53 of it: boxes that are larger by this share leave no gaps.
 _OVERHANG = 2.0**-43
 
 
@@ -50,30 +49,6 @@ def as_pair(a: Layers, b: Layers) -> Pair:
     )
 
 
-# Every number in `joint_bounds` is a sum of products, with lines whose slopes are floats in [-1, 1]
-# and whose intercepts are computed from spans. Let n_k bound, per unit of layer k, the values that
-# arise when every term is replaced by its size. A line adds to the size of a form at most that of
-# the form and of the span (n_k each) per operand; e = a dz + b z + m has three, middle and spread
-# of two forms double them: at most 8 n_k. Hence n_{k+1} = A 8 n_k + |b| + |c| with A = |W| + |V|,
-# which is at least |W - V|. Going backwards, sizes of coefficients obey s_k <= 2 A^T s_{k+1}, so
-# that the sums there are at most n_L once per layer. In every chain at most K_k = sum over the
-# layers of (2 width + 32) roundings follow each other; all errors stay below 4 k gamma(K_k) n_k.
-# W - V itself is rounded once, in the same way.
-def margins(pair: Pair, center: np.ndarray, radius: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Bounds of the rounding errors of `joint_bounds` on parts of a box, per layer."""
-    size, chain, result = abs(center) + radius, 0, []
-    for k, (w, b, v, c) in enumerate(
-        zip(pair.weights, pair.biases, pair.other_weights, pair.other_biases, strict=True)
-    ):
-        chain += 2 * w.shape[1] + 32
-        grown = size * (8 if k else 2)
-        with np.errstate(over="ignore", invalid="ignore"):
-            size = (abs(w) + abs(v)) @ grown + abs(b) + abs(c)
-            margin = 4 * (k + 1) * gamma(chain, UNIT) * size * 1.01 + TINY * 2.0**40
-        result.append(np.where(np.isnan(margin), math.inf, margin))
-    return tuple(result)
-
-
 def _values(pair: Pair, x):
     """The differences at points (inputs, points), for the search only."""
     h = k = x
@@ -88,10 +63,10 @@ def _values(pair: Pair, x):
 
 
 @jax.jit
-def _bound(pair: Pair, margin, center, radius):
+def _bound(pair: Pair, center, radius):
     """For boxes (boxes, inputs): bounds, scores, and the better of two points with its value."""
     x, r = center.T, radius.T
-    out = joint_bounds(pair, margin, x, r)
+    out = joint_bounds(pair, x, r)
     worst = out.upper.argmax(0)[None, None]
     shape = (x.shape[0], 1, x.shape[1])
     slope = jnp.take_along_axis(out.slopes, jnp.broadcast_to(worst, shape), 1)[:, 0]
@@ -101,9 +76,9 @@ def _bound(pair: Pair, margin, center, radius):
     return out.upper.max(0), out.score.T, jnp.maximum(here, there), point.T
 
 
-@partial(jax.jit, static_argnames="steps")
-def _ascend(pair: Pair, points, lower, upper, steps: int):
-    """Points moved uphill inside of the box, and the differences there."""
+@jax.jit
+def ascend(pair: Pair, points, lower, upper):
+    """Points (points, inputs) moved uphill, each in its own box, and the differences there."""
 
     def size(x):
         return abs(_values(pair, x)).max(0)
@@ -112,16 +87,14 @@ def _ascend(pair: Pair, points, lower, upper, steps: int):
         x, best, value = carry
         here, pull = jax.vjp(size, x)
         slope = pull(jnp.ones_like(here))[0]
-        better = here > value
-        best = jnp.where(better[None], x, best)
-        value = jnp.maximum(here, value)
-        # Uphill by a share of the box in every input, from the best point so far every other time.
-        x = x + rate * (upper - lower)[:, None] * jnp.sign(slope)
-        return (jnp.clip(x, lower[:, None], upper[:, None]), best, value), None
+        best = jnp.where((here > value)[None], x, best)
+        # Uphill by a share of the box in every input.
+        x = jnp.clip(x + rate * (high - low) * jnp.sign(slope), low, high)
+        return (x, best, jnp.maximum(here, value)), None
 
-    x = points.T
-    rates = 0.25 * 0.8 ** jnp.arange(steps, dtype=x.dtype)
-    (x, best, value), _ = jax.lax.scan(step, (x, x, jnp.zeros_like(x[0])), rates)
+    x, low, high = points.T, lower.T, upper.T
+    rates = 0.25 * 0.8 ** jnp.arange(_ASCENT, dtype=x.dtype)
+    (_, best, value), _ = jax.lax.scan(step, (x, x, jnp.zeros_like(x[0])), rates)
     return best.T, value
 
 
@@ -145,9 +118,6 @@ def branch_and_bound(
     # Rounded, the center may be off; the radius reaches both ends.
     reach = np.maximum(upper - start, start - lower) * (1 + 4 * UNIT)
     extra = _OVERHANG * largest
-    margin = margins(pair, start, reach + extra)
-    if not all(np.isfinite(m).all() for m in margin):
-        return Search(math.inf, start[None], 1)
 
     def evaluate(centers, radii):
         count = len(centers)
@@ -155,7 +125,7 @@ def branch_and_bound(
         centers = np.concatenate([centers, np.repeat(centers[:1], missing, 0)])
         radii = np.concatenate([radii, np.repeat(radii[:1], missing, 0)])
         parts = [
-            _bound(pair, margin, centers[i : i + BATCH], radii[i : i + BATCH] + extra)
+            _bound(pair, centers[i : i + BATCH], radii[i : i + BATCH] + extra)
             for i in range(0, len(centers), BATCH)
         ]
         columns = (
@@ -164,21 +134,24 @@ def branch_and_bound(
         bounds, scores, values, points = (column[:count] for column in columns)
         return np.where(np.isnan(bounds), math.inf, bounds), scores, values, points
 
-    def ascend(points):
+    def climb(points):
         rows = np.resize(points, (BATCH, points.shape[1]))
-        best, value = (np.asarray(c) for c in _ascend(pair, rows, lower, upper, _ASCENT))
+        ends = (np.broadcast_to(end, rows.shape) for end in box)
+        best, value = (np.asarray(c) for c in ascend(pair, rows, *ends))
         i = int(value.argmax())
         return float(value[i]), best[i]
 
     with jax.enable_x64(True):
         bounds, scores, values, points = evaluate(start[None], reach[None])
+        if not math.isfinite(bounds[0]):
+            return Search(math.inf, start[None], 1)
         draws = np.random.default_rng(0).uniform(size=(BATCH, len(lower)))
         draws[: BATCH // 2] = np.round(draws[: BATCH // 2])  # corners
-        reached, witness = ascend(lower + draws * (upper - lower))
+        reached, witness = climb(lower + draws * (upper - lower))
         if values[0] > reached:
             reached, witness = float(values[0]), points[0]
         begin = time.perf_counter()
-        pool = _Pool(start[None], reach[None], scores, bounds)
+        pool = _Pool(start[None], reach[None], scores, bounds, extra)
         settled, boxes, rounds = 0.0, 1, 0
 
         def goal() -> float:
@@ -198,10 +171,10 @@ def branch_and_bound(
             if values[i] > reached:
                 reached, witness = float(values[i]), points[i]
             if rounds % _ROUNDS == 1:
-                value, point = ascend(points[np.argsort(-values)[: BATCH // 4]])
+                value, point = climb(points[np.argsort(-values)[: BATCH // 4]])
                 if value > reached:
                     reached, witness = value, point
-            keep = bounds > goal()
+            keep = (bounds > goal()) & (radii > extra).any(1)
             settled = max(settled, float(bounds[~keep].max(initial=0.0)))
             pool.put(centers[keep], radii[keep], scores[keep], bounds[keep])
     top = max(settled, float(pool.bounds.max(initial=0.0)))
@@ -211,7 +184,8 @@ def branch_and_bound(
 class _Pool:
     """Boxes that are not settled."""
 
-    def __init__(self, centers, radii, scores, bounds):
+    def __init__(self, centers, radii, scores, bounds, least):
+        self.least = least
         self.centers, self.radii, self.scores, self.bounds = centers, radii, scores, bounds
 
     def take(self, room: int):
@@ -227,7 +201,7 @@ class _Pool:
             rows = np.arange(len(centers))
             # Where no slack is left to remove, the widest input is halved.
             worth = np.where(scores.max(1, keepdims=True) > 0, scores, radii)
-            axis = worth.argmax(1)
+            axis = np.where(radii > self.least, worth, -1.0).argmax(1)
             radii, scores = radii.copy(), scores.copy()
             radii[rows, axis] /= 2
             scores[rows, axis] /= 2
