@@ -116,10 +116,11 @@ def test_no_points():
 
 
 @pytest.mark.parametrize("plan", [processor_tiles, accelerator_tiles])
+@pytest.mark.parametrize("derivative", [False, True])
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
-def test_tiles_cover_the_points_and_waste_little(plan, widths):
+def test_tiles_cover_the_points_and_waste_little(plan, derivative, widths):
     for count in (0, 1, 7, 500, 1_025, 4_096, 65_537, 10**6 + 1, 10**8):
-        tiles = plan(count, widths, False)
+        tiles = plan(count, widths, False, derivative)
         covered = tiles.repeats * tiles.points
         assert count <= covered <= max(1.05 * count + 64, 1)
 
@@ -244,3 +245,30 @@ def test_one_program_serves_all_sizes_seeds_and_bits():
             one = jnp.max(jnp.abs(qr.realize(qr.quantize(net, q), xs) - qr.realize(net, xs)))
             np.testing.assert_allclose(got[i], one, rtol=1e-9)
     assert len(traces) == 1
+
+
+@pytest.mark.parametrize("widths", [(1, 8, 8, 1), (1, 64, 64, 1)], ids=str)
+def test_wrapped_networks_and_their_backward_pass(widths):
+    # Two backward passes, written out: through the quantized or through the latent matrices.
+    net = jax.tree.map(jnp.asarray, _random(widths))
+    grid = quantizers.Uniform(0.125)
+    rounded = qr.quantize(net, grid)
+    # Kinks of the rounded network lie at simple fractions, these points do not.
+    xs = jnp.asarray(np.random.default_rng(4).uniform(-1, 1, (20_000, 1)))
+    values = {}
+    for backward in ("quantized", "latent"):
+        wrapped = quantizers.wrap(net, grid, backward=backward)
+        values[backward] = qr.realize(wrapped, xs)
+        np.testing.assert_array_equal(jnp.asarray(wrapped(xs[7])), rounded(xs[7]))
+        slope = jax.grad(lambda x, w=wrapped: qr.realize(w, x).sum())(xs)
+        used = rounded if backward == "quantized" else net
+        masks, h = [], xs
+        for w, b in zip(rounded.weights[:-1], rounded.biases[:-1], strict=True):
+            h = jax.nn.relu(h @ w.T + b[None, :])
+            masks.append(h > 0)
+        cotangent = jnp.ones((xs.shape[0], 1)) @ used.weights[-1]
+        for w, on in zip(used.weights[-2::-1], masks[::-1], strict=True):
+            cotangent = (cotangent * on) @ w
+        np.testing.assert_allclose(slope, cotangent, rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(values["quantized"], qr.realize(rounded, xs))
+    np.testing.assert_allclose(values["latent"], values["quantized"], rtol=0, atol=1e-12)

@@ -413,3 +413,9 @@ def test_bad_input_is_named_with_its_cure(call, kind, match):
 def test_a_layer_on_a_single_level_is_announced():
     with pytest.warns(UserWarning, match=r"`model.weight` to the single value 0.0"):
         wrap(nn.Linear(3, 3, use_bias=False, key=KEY), Uniform(100.0))
+
+
+def test_latent_matrices_refuse_other_functions_at_once():
+    wrapped = wrap(nn.Linear(200, 300, key=KEY), Uniform(0.125), backward="latent")
+    with pytest.raises(TypeError, match='`wrap\\(..., backward="latent"\\)` gives matrices'):
+        jnp.sin(wrapped.weight.T)

@@ -10,7 +10,7 @@ import scipy.sparse
 from jax.experimental.sparse import BCOO
 from jaxtyping import Array
 
-from ._network import ReLUNetwork
+from ._network import ReLUNetwork, multiplies_itself
 from ._pattern import Pattern
 from ._sparse import SparseMatrix, as_sparse, with_pattern, with_values
 
@@ -51,6 +51,9 @@ def product(a: Any, b: Any) -> Any:
         return a @ b
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return np.asarray(a) @ np.asarray(b)
+    if multiplies_itself(a) or multiplies_itself(b):
+        with jax.default_matmul_precision("highest"):
+            return a @ b
     a, b = jnp.asarray(a), jnp.asarray(b)
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 

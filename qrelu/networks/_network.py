@@ -94,8 +94,9 @@ class ReLUNetwork(eqx.Module):
             )
         for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = jax.nn.relu(h) if i > 0 else h
-            if isinstance(w, SparseMatrix):
-                h = w @ h + b
+            if multiplies_itself(w):
+                with jax.default_matmul_precision("highest"):
+                    h = w @ h + b
             else:
                 h = jnp.dot(w, h, precision=jax.lax.Precision.HIGHEST) + b
         return h
@@ -129,6 +130,11 @@ class ReLUNetwork(eqx.Module):
         """The parameters in NumPy, of sparse matrices the entries."""
         weights = [w.values if isinstance(w, SparseMatrix) else w for w in self.weights]
         return [np.asarray(p) for p in (*weights, *self.biases)]
+
+
+def multiplies_itself(w: Any) -> bool:
+    """Sparse matrices, and quantized ones whose products are differentiated at other values."""
+    return isinstance(w, SparseMatrix) or getattr(w, "backward", None) == "latent"
 
 
 def _matrix(value: Any, name: str) -> Array | np.ndarray | SparseMatrix:

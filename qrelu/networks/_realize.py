@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from ._matrices import product
-from ._network import ReLUNetwork
-from ._sparse import SparseMatrix
+from ._network import ReLUNetwork, multiplies_itself
 from ._tiles import Tiles, accelerator_tiles, processor_tiles
 
 Layers = Sequence[tuple[Any, Array]]
@@ -59,7 +58,7 @@ def realize(network: ReLUNetwork, xs: ArrayLike) -> Float[Array, "..."]:
 
 @jax.jit
 def _realize(network: ReLUNetwork, xs: Array) -> Array:
-    weights = [w if isinstance(w, SparseMatrix) else jnp.asarray(w) for w in network.weights]
+    weights = [w if multiplies_itself(w) else jnp.asarray(w) for w in network.weights]
     biases = [jnp.asarray(b) for b in network.biases]
     flat = _values(list(zip(weights, biases, strict=True)), xs.reshape(-1, xs.shape[-1]))
     return flat.reshape(*xs.shape[:-1], flat.shape[-1])
@@ -77,7 +76,7 @@ def _values(layers: Layers, points: Array) -> Array:
 
 @_values.defjvp
 def _(primals, tangents):
-    return jax.jvp(_by_platform, primals, tangents)
+    return jax.jvp(partial(_by_platform, derivative=True), primals, tangents)
 
 
 @jax.custom_batching.custom_vmap
@@ -110,10 +109,13 @@ def _(size: int, batched: Any, layers: Layers, points: Array) -> tuple[Array, bo
     return jax.lax.platform_dependent(layers, points, cpu=in_turn, default=together), True
 
 
-def _by_platform(layers: Layers, points: Array) -> Array:
+def _by_platform(layers: Layers, points: Array, derivative: bool = False) -> Array:
     widths = (points.shape[-1], *(b.shape[-1] for _, b in layers))
-    sparse = any(isinstance(w, SparseMatrix) for w, _ in layers)
-    plans = [plan(points.shape[0], widths, sparse) for plan in (processor_tiles, accelerator_tiles)]
+    rows = any(multiplies_itself(w) for w, _ in layers)
+    plans = [
+        plan(points.shape[0], widths, rows, derivative)
+        for plan in (processor_tiles, accelerator_tiles)
+    ]
     processor, accelerator = (partial(_tiled, tiles=plan) for plan in plans)
     if plans[0] == plans[1]:
         return processor(layers, points)

@@ -11,7 +11,9 @@ class Tiles(NamedTuple):
     points_first: bool  # activations (points, features) instead of (features, points)
 
 
-def processor_tiles(points: int, widths: tuple[int, ...], sparse: bool) -> Tiles:
+def processor_tiles(
+    points: int, widths: tuple[int, ...], rows: bool = False, derivative: bool = False
+) -> Tiles:
     """Tiles for a processor with caches."""
     # A processor computes a product of 64 x 64 with 64 x P in less time than main memory takes to
     # move the P activations in and out, so a tile's activations should stay in cache from the first
@@ -20,21 +22,24 @@ def processor_tiles(points: int, widths: tuple[int, ...], sparse: bool) -> Tiles
     # - Up to 47 units: 1,024 to 2,048 points, features first. Bias and ReLU run along the points,
     #   a long axis; along fewer than 40 features they take longer than the product.
     # - 48 to 191 units: 16,384 points, points first: the smallest product of this width that is
-    #   worth sharing between cores, in the order that is packed with less work.
+    #   worth sharing between cores, in the order that is packed with less work. Derivatives
+    #   multiply by the transposed matrices, too: features first.
     # - From 192 units on every product is shared, and dominates; 4,096 points keep it busy.
-    # - Sparse matrices gather rows of the activations: features first.
+    # - Sparse matrices gather rows of the activations (`rows`): features first.
     width = max(widths)
-    if width < 48 or sparse:
+    if width < 48 or rows:
         return _split(points, min(max(2**15 // width, 512), 8192), False)
     if width < 192:
-        return _split(points, 2**14, True)
+        return _split(points, 2**14, not derivative)
     return _split(points, 4096, False)
 
 
-def accelerator_tiles(points: int, widths: tuple[int, ...], sparse: bool) -> Tiles:
+def accelerator_tiles(
+    points: int, widths: tuple[int, ...], rows: bool = False, derivative: bool = False
+) -> Tiles:
     """Tiles for a GPU or TPU: as many points as fit into a bounded memory."""
     # 2^26 activations of a layer are 256 MiB in float32; far fewer already fill the device.
-    return _split(points, max(2**26 // max(widths), 1), not sparse)
+    return _split(points, max(2**26 // max(widths), 1), not rows)
 
 
 def _split(points: int, target: int, points_first: bool) -> Tiles:

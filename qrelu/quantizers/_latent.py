@@ -61,6 +61,15 @@ class LatentBackward:
     def __len__(self) -> int:
         return len(self.quantized)
 
+    # Without this, JAX would take it for a sequence and go over its entries one by one. (With
+    # `__jax_array__`, JAX arrays on the left would not leave the operators to this class.)
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            '`wrap(..., backward="latent")` gives matrices that can be multiplied, added, reshaped '
+            "and indexed; another function would be differentiated at the quantized values. Use "
+            '`backward="quantized"`.'
+        )
+
     def _product(self, product: Callable, x: Any) -> Array:
         values = x if isinstance(x, LatentBackward) else LatentBackward(jnp.asarray(x), x)
         # Integers have no tangents; everything takes part in the type of the result.
