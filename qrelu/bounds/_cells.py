@@ -57,41 +57,50 @@ def bound_cells(net: Layers, other: Layers, vertices: np.ndarray, delta: np.ndar
     return CellBounds(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def evaluation_error(layers: Layers, x: np.ndarray) -> np.ndarray:
-    """Bounds of |computed - exact| for the outputs at one point, whatever the order of sums."""
-    cells = x[None, None, :]
-    result, *_ = _propagate(layers, cells, np.zeros(1))
-    # The radius bounds the distance of the exact and of the computed value from the center.
-    return 2 * result.radius[:, 0]
+def values_at(layers: Layers, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values (outputs, points) at points, and radii that hold the exact and computed ones."""
+    result, *_ = _propagate(layers, x[:, None, :], np.zeros(len(x)))
+    return result.center, result.radius
 
 
-# The same recursion with intervals: |h| <= H on the box, exact or computed, and r as above.
+# The recursion above with intervals: |h| <= H on the box, exact or computed.
 def evaluation_radius(layers: Layers, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Bounds of |computed - exact| for the outputs on a box, whatever the order of sums."""
     arithmetic = layers.arithmetic
-    if arithmetic.unit == 0:
-        return np.zeros(len(layers.biases[-1]))
+    sizes = unit_sizes(layers, lower, upper)
     radius = np.zeros(len(lower))
     if arithmetic.rounds_input:
-        radius = 2 * arithmetic.unit * np.maximum(abs(lower), abs(upper)) + arithmetic.tiny
+        radius = 2 * arithmetic.unit * sizes[0] + arithmetic.tiny
+    if arithmetic.unit == 0:
+        return np.zeros(len(layers.biases[-1]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for w, b, size in zip(layers.weights, layers.biases, sizes, strict=True):
+            columns = w.shape[1]
+            there = gamma(columns + 2, arithmetic.unit)
+            values = size + radius
+            radius = abs(w) @ (radius + there * values) + there * abs(b)
+            radius += (columns + 2) * arithmetic.tiny + arithmetic.tiny * values.sum()
+            radius *= 1 + (2 * columns + 40) * UNIT
+            overflow = abs(w) @ values + abs(b) >= arithmetic.largest * (1 - 2.0**-6)
+            overflow |= max(abs(w).max(), abs(b).max()) > arithmetic.largest
+            radius = np.where(overflow | np.isnan(radius), math.inf, radius)
+    return radius
+
+
+def unit_sizes(layers: Layers, lower: np.ndarray, upper: np.ndarray) -> list[np.ndarray]:
+    """Bounds of the absolute inputs of every layer on a box, by intervals."""
     low, high = lower, upper
+    sizes = []
     with np.errstate(over="ignore", invalid="ignore"):
         for i, (w, b) in enumerate(zip(layers.weights, layers.biases, strict=True)):
             if i > 0:
                 low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
-            columns = w.shape[1]
-            size = np.maximum(abs(low), abs(high))
-            there = gamma(columns + 2, arithmetic.unit)
-            spread = abs(w) @ (radius + there * (size + radius)) + there * abs(b)
-            spread += (columns + 2) * arithmetic.tiny + arithmetic.tiny * (size + radius).sum()
+            sizes.append(np.maximum(abs(low), abs(high)))
             plus, minus = np.maximum(w, 0.0), np.minimum(w, 0.0)
-            error = gamma(2 * columns + 4, UNIT) * (abs(w) @ size + abs(b)) + TINY * columns
+            error = gamma(2 * w.shape[1] + 4, UNIT) * (abs(w) @ sizes[-1] + abs(b))
+            error += TINY * w.shape[1]
             low, high = plus @ low + minus @ high + b - error, plus @ high + minus @ low + b + error
-            radius = spread * (1 + (2 * columns + 40) * UNIT)
-            overflow = abs(w) @ (size + radius.max()) + abs(b) >= arithmetic.largest * (1 - 2.0**-6)
-            overflow |= max(abs(w).max(), abs(b).max()) > arithmetic.largest
-            radius = np.where(overflow | np.isnan(radius), math.inf, radius)
-    return radius
+    return sizes
 
 
 def _bound_block(net: Layers, other: Layers, vertices: np.ndarray, delta: np.ndarray) -> tuple:

@@ -9,7 +9,7 @@ import equinox as eqx
 import numpy as np
 
 from ..networks import ReLUNetwork, pieces
-from ._cells import UNIT, bound_cells, evaluation_error, evaluation_radius
+from ._cells import UNIT, bound_cells, evaluation_radius, values_at
 from ._enclosure import Enclosure
 from ._line import cut_segment
 from ._pair import Layers, as_box, as_layers, as_network, check_pair
@@ -203,7 +203,9 @@ def _best(a: Layers, b: Layers, candidates: np.ndarray) -> tuple[float, np.ndarr
         value = round_down(size)
         unit = max(a.arithmetic.unit, b.arithmetic.unit)
         if unit > 0:
-            error = float((evaluation_error(a, x) + evaluation_error(b, x))[output])
+            # Both the exact and the computed value lie within the radius of the center.
+            radii = values_at(a, x[None])[1] + values_at(b, x[None])[1]
+            error = 2 * float(radii[output, 0])
             # The subtraction of computed outputs rounds once more, and so does this one.
             value = (value - error) * (1 - 2 * unit) if math.isfinite(error) else 0.0
         if value > best[0]:

@@ -63,9 +63,9 @@ def _values(pair: Pair, x):
 
 
 @jax.jit
-def _bound(pair: Pair, center, radius):
-    """For boxes (boxes, inputs): bounds, scores, and the better of two points with its value."""
-    x, r = center.T, radius.T
+def bound_batch(pair: Pair, centers, radii):
+    """For boxes (boxes, inputs): bounds (2 outputs, boxes), points, differences there, scores."""
+    x, r = centers.T, radii.T
     out = joint_bounds(pair, x, r)
     worst = out.upper.argmax(0)[None, None]
     shape = (x.shape[0], 1, x.shape[1])
@@ -73,7 +73,7 @@ def _bound(pair: Pair, center, radius):
     corner = x + jnp.sign(slope) * r
     here, there = abs(out.center).max(0), abs(_values(pair, corner)).max(0)
     point = jnp.where((here >= there)[None], x, corner)
-    return out.upper.max(0), out.score.T, jnp.maximum(here, there), point.T
+    return out.upper, point.T, jnp.maximum(here, there), out.score.T
 
 
 @jax.jit
@@ -124,15 +124,15 @@ def branch_and_bound(
         missing = (-count) % BATCH
         centers = np.concatenate([centers, np.repeat(centers[:1], missing, 0)])
         radii = np.concatenate([radii, np.repeat(radii[:1], missing, 0)])
-        parts = [
-            _bound(pair, centers[i : i + BATCH], radii[i : i + BATCH] + extra)
-            for i in range(0, len(centers), BATCH)
-        ]
-        columns = (
-            np.concatenate([np.asarray(c) for c in column]) for column in zip(*parts, strict=True)
-        )
-        bounds, scores, values, points = (column[:count] for column in columns)
-        return np.where(np.isnan(bounds), math.inf, bounds), scores, values, points
+        bounds, points, values, scores = [], [], [], []
+        for i in range(0, len(centers), BATCH):
+            rows = slice(i, i + BATCH)
+            part = bound_batch(pair, centers[rows], radii[rows] + extra)
+            upper, *others = (np.asarray(column) for column in part)
+            bounds.append(np.where(np.isnan(upper), math.inf, upper).max(0))
+            for column, more in zip((points, values, scores), others, strict=True):
+                column.append(more)
+        return (np.concatenate(column)[:count] for column in (bounds, scores, values, points))
 
     def climb(points):
         rows = np.resize(points, (BATCH, points.shape[1]))
