@@ -20,6 +20,7 @@ from ._covering import ReLUSequence as ReLUSequence
 from ._covering import lipschitz_covering as lipschitz_covering
 from ._depth_bits import BitsByDepth as BitsByDepth
 from ._depth_bits import bits_by_depth as bits_by_depth
+from ._difference import difference_bound as difference_bound
 from ._enclose import enclose as enclose
 from ._enclosure import Enclosure as Enclosure
 from ._encoding import ConstantSequence as ConstantSequence
@@ -31,6 +32,8 @@ from ._encoding import dense_dictionary as dense_dictionary
 from ._encoding import encoding_check as encoding_check
 from ._encoding import lipschitz_bits as lipschitz_bits
 from ._encoding import unbounded_line as unbounded_line
+from ._expression import Expression as Expression
+from ._expression import expression as expression
 from ._extremal import ExtremalPair as ExtremalPair
 from ._extremal import chain_lipschitz as chain_lipschitz
 from ._extremal import extremal_pair as extremal_pair
@@ -40,6 +43,10 @@ from ._lipschitz import parameter_lipschitz as parameter_lipschitz
 from ._lipschitz_variants import box_lipschitz as box_lipschitz
 from ._lipschitz_variants import input_radius as input_radius
 from ._lipschitz_variants import mean_lipschitz as mean_lipschitz
+from ._points import Decisions as Decisions
+from ._points import PointEnclosures as PointEnclosures
+from ._points import enclose_points as enclose_points
+from ._points import unchanged_decisions as unchanged_decisions
 from ._regimes import Regime as Regime
 from ._regimes import Switches as Switches
 from ._regimes import regime as regime
@@ -47,3 +54,5 @@ from ._regimes import regime_switches as regime_switches
 from ._regimes import vc_dimension as vc_dimension
 from ._steps import bits_per_weight as bits_per_weight
 from ._steps import rate_step as rate_step
+from ._target import TargetEnclosure as TargetEnclosure
+from ._target import enclose_target as enclose_target
