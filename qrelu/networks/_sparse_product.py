@@ -104,9 +104,12 @@ def _gather(array: Any, index: Any) -> Array:
 def _places(g: Any, h: Any, *, pattern: Pattern) -> Array:
     def some(places: Any) -> Array:
         rows, columns = places
-        return jnp.sum(_gather(g, rows) * _gather(h, columns), axis=1)
+        terms = _gather(g, rows) * _gather(h, columns)
+        return jnp.matmul(terms, ones, precision=lax.Precision.HIGHEST)
 
-    # The gathered rows are not fused with their products: a few at a time.
+    # A product with ones takes half the time of a sum on a processor. The gathered rows are arrays
+    # of their own: a few at a time.
+    ones = jnp.ones(g.shape[1], g.dtype)
     size = max(1, _GATHERED // max(1, g.shape[1]))
     if pattern.count <= size:
         return some((pattern.rows, pattern.columns))

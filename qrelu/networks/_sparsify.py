@@ -9,8 +9,8 @@ from jax.core import Tracer
 from ._network import ReLUNetwork
 from ._sparse import SparseMatrix
 
-# Below this share of entries the sparse product is the faster one at widths from 256 on; measured
-# with float32 on two cores, see benchmarks/sparse_networks_evaluate_in_seconds.py.
+# Up to this share of entries the sparse product is the faster one on a processor, at widths from
+# 256 on (1.4 to 2.2 times); benchmarks/sparse_networks_evaluate_in_seconds.py measures it.
 MAX_DENSITY = 1 / 16
 
 
@@ -27,7 +27,8 @@ def sparsify(network: ReLUNetwork, *, max_density: float | int = MAX_DENSITY) ->
     - `network`: the network, with concrete weights. In a stack an entry counts as zero when it is
         in all networks, so the sparse ones have a common pattern.
     - `max_density`: the largest share of nonzero entries of a matrix that becomes sparse. 1 makes
-        all of them sparse. The default is where the sparse product becomes the faster one.
+        all of them sparse. Up to the default the sparse product is the faster one on a
+        processor, at widths from 256 on; for narrow networks dense matrices are as fast.
 
     **Returns:**
 
