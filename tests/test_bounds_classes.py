@@ -279,6 +279,35 @@ def test_every_larger_step_fails_somewhere(seed, rounding, p):
         assert _worst_known(widths, r, beta, radius, larger, rounding, p) > accuracy
 
 
+def test_the_second_order_of_the_necessary_step():
+    """Two neurons in a row without biases: the exact worst case, at steps of every remainder."""
+    closest = math.inf
+    for k in range(3, 10):
+        for theta in np.linspace(0.7, 0.999, 60):
+            step = 1 / (k + theta)
+            below = np.append(np.arange(1, k + 1) * step, 1.0)
+            rounded = np.append(np.arange(k) * step, k * step)
+            worst = (below[:, None] * below - rounded[:, None] * rounded).max()
+            necessary = bounds.necessary_step(
+                (1, 1, 1), 1.0, 1.0, worst * (1 + 1e-9), rounding="toward_zero", bias_bound=0.0
+            )
+            assert necessary >= step
+            closest = min(closest, necessary / step)
+    assert closest < 1.03
+
+
+def test_truncation_enlarges_spectral_norms():
+    """[[1, 1], [1, -.99]] becomes [[1, 1], [1, 0]]; so p = 2 pays for the growth of norms."""
+    matrix = np.array([[1, 1], [1, -0.99]])
+    assert np.linalg.norm(np.trunc(matrix), 2) > 1.1 * np.linalg.norm(matrix, 2)
+    for p, same in ((1.0, False), (2.0, True), (math.inf, False)):
+        steps = [
+            bounds.sufficient_step((2, 4, 4, 1), 1.0, 1.0, 0.1, p, rounding=rounding)
+            for rounding in ("toward_zero", "floor")
+        ]
+        assert (steps[0] == steps[1]) is same
+
+
 def test_sufficient_and_necessary_meet_for_small_accuracies():
     for rounding, p, r in itertools.product(ROUNDINGS, (1.0, 2.0, math.inf), (0.8, 1.0, 1.7)):
         widths = (2, 6, 5, 1)

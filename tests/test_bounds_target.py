@@ -190,6 +190,22 @@ def test_knots_closer_than_floats():
             assert _distance(network, "exp", found.witness[0]) >= found.lower
 
 
+def test_a_peak_between_floats():
+    """R = 1 - 192 |x - 1/3| reaches 1 at a third only, which is no float: the lines on both sides,
+    continued to the float next to it, do not bound it from below."""
+    k = 64.0
+    network = networks.ReLUNetwork(
+        [np.array([[1.0], [3.0]]), np.array([[3 * k, -2 * k]])],
+        [np.array([0.0, -1.0]), np.array([1 - k])],
+    )
+    nothing = bounds.Expression(lambda x: x - x, (0, 1))
+    flat = targets.Function(lambda x: 0 * x, (0, 1), curvature=0.0)
+    for target in (nothing, flat):
+        found = bounds.enclose_target(network, target, (0.33, 0.34), gap=1e-13)
+        assert found.lower <= 1.0 <= found.upper <= 1 + 1e-12
+        assert abs(_exact(network, found.witness[0])) >= Fraction(found.lower)
+
+
 def test_data_and_functions_of_a_user():
     data = targets.Data([0, 0.3, 0.5, 1], [1.0, -2, 3, 0.5])
     network = _interpolant(np.array([0, 0.5, 1]), np.array([1, 3, 0.5]))
