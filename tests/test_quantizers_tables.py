@@ -177,6 +177,9 @@ def test_the_optimal_codebook_keeps_types_and_merges_equal_weights():
     few = Codebook.optimal(np.array([1.0, 1, 3, 3, 3]), 16)
     assert few.values.tolist() == [1, 3]
     assert Codebook.optimal(np.array([1.0, 3]), 3, zero=True).values.tolist() == [0, 1, 3]
+    for tiny in (1e-308, 1e-40):  # subnormal in its type
+        small = Codebook.optimal(np.array([tiny, 1.0], np.float64 if tiny < 1e-300 else "f"), 2)
+        assert small.values.tolist() == [0, 1]
     # Half of the weights at each step of Lloyd's method stays where it is: a fixed point.
     codes = q.encode(w)
     means = [w[codes == c].astype(float).mean() for c in range(16)]

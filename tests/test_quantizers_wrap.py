@@ -418,4 +418,6 @@ def test_a_layer_on_a_single_level_is_announced():
 def test_latent_matrices_refuse_other_functions_at_once():
     wrapped = wrap(nn.Linear(200, 300, key=KEY), Uniform(0.125), backward="latent")
     with pytest.raises(TypeError, match='`wrap\\(..., backward="latent"\\)` gives matrices'):
+        jnp.asarray(wrapped.weight.T)
+    with pytest.raises(TypeError, match="LatentBackward"):
         jnp.sin(wrapped.weight.T)

@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike
 
 from ._arguments import is_array, whole
 from ._clusters import best_values
+from ._formats import float_format
 from ._table import AbstractTable
 
 
@@ -66,7 +67,8 @@ class Codebook(AbstractTable):
 
         **Arguments:**
 
-        - `weights`: finite floating-point numbers of any shape, at least one.
+        - `weights`: finite floating-point numbers of any shape, at least one. Subnormal numbers
+            count as zero.
         - `count`: the number of values, at least 1; $2^{bits}$ for codes of `bits` bits.
         - `zero`: whether zero must be a value, so that zero weights stay zero.
 
@@ -94,11 +96,12 @@ class Codebook(AbstractTable):
                 "`Codebook.optimal(weights, count)` must get at least one weight, all finite; got "
                 f"{numbers.size} weights{', some NaN or infinite' if numbers.size else ''}."
             )
+        tiny = float_format(numbers.dtype).tiny
         points, multiplicities = np.unique(
-            numbers.reshape(-1).astype(np.float64), return_counts=True
+            _without_subnormals(numbers.reshape(-1).astype(np.float64), tiny), return_counts=True
         )
         values = best_values(points, multiplicities.astype(np.float64), count, zero)
-        values = values.astype(numbers.dtype)
+        values = _without_subnormals(values, tiny).astype(numbers.dtype)
         return cls(jnp.asarray(values) if isinstance(weights, jax.Array) else values)
 
     @property
@@ -123,3 +126,7 @@ class Codebook(AbstractTable):
     @property
     def _first(self) -> int:
         return 0
+
+
+def _without_subnormals(numbers: np.ndarray, tiny: float) -> np.ndarray:
+    return np.where(np.abs(numbers) < tiny, 0.0, numbers)
