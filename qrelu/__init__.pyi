@@ -1,5 +1,6 @@
 from . import bounds as bounds
 from . import families as families
+from . import io as io
 from . import networks as networks
 from . import norms as norms
 from . import quantizers as quantizers
@@ -19,6 +20,7 @@ __all__ = [
     "explain",
     "families",
     "fit_rate",
+    "io",
     "networks",
     "norms",
     "quantize",

@@ -218,7 +218,7 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path, monkeypatch, expe
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(*arguments)
 
-    monkeypatch.setattr(_files.os, step, fails_later)
+    monkeypatch.setattr(os, step, fails_later)
     with pytest.raises(OSError, match="No space left on device. What was computed stays"):
         studies.Study(**SMALL).run(tmp_path)
     monkeypatch.undo()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from .._misc import write_atomically
 from ._case import COLUMNS, SCHEMA, parts_of
 from ._curves import RATE_SCHEMA, Curve, curves_of, rate_row
-from ._files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,8 +21,9 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from .._misc import write_atomically
 from ._case import SCHEMA, Part
-from ._files import locked, remove_unfinished, write_atomically
+from ._files import locked, remove_unfinished
 from ._identity import differences, digest, fingerprint
 
 _RECORD = "study.json"

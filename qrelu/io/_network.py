@@ -1,0 +1,170 @@
+"""The parameters of a network in a safetensors or npz file."""
+
+import io
+import os
+import pathlib
+import re
+import zipfile
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from .._misc import write_atomically
+from ..networks import ReLUNetwork, densify
+
+_ENDINGS = (".safetensors", ".npz")
+
+
+def save_network(path: str | os.PathLike, network: ReLUNetwork) -> None:
+    r"""Write a network to a safetensors or npz file.
+
+    The arrays are named `layers.0.weight`, `layers.0.bias`, `layers.1.weight`, ... from the first
+    affine map to the last, of shapes $(N_l, N_{l-1})$ and $(N_l,)$; sparse matrices are written
+    with their zeros. The file is written whole or not at all.
+
+    **Arguments:**
+
+    - `path`: a name that ends in `.safetensors` or `.npz`; an existing file is replaced.
+    - `network`: one network.
+
+    **Raises:**
+
+    - `ValueError`: for another ending, or a stack of networks.
+    - `TypeError`: for something else than a network.
+    """
+    place = _ending("save_network", path)
+    if not isinstance(network, ReLUNetwork):
+        raise TypeError(
+            "`save_network(path, network)` must get a ReLUNetwork; got "
+            f"{type(network).__name__}. `networks.from_mlp` makes one."
+        )
+    if network.weights[0].ndim != 2:
+        raise ValueError(
+            "`save_network(path, network)` must get one network; got a stack. Use "
+            "`networks.unstack` and write each."
+        )
+    dense: Any = densify(network)
+    arrays = {}
+    for i, (w, b) in enumerate(zip(dense.weights, dense.biases, strict=True)):
+        arrays[f"layers.{i}.weight"] = np.ascontiguousarray(w)
+        arrays[f"layers.{i}.bias"] = np.ascontiguousarray(b)
+    if place.suffix == ".npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        data = buffer.getvalue()
+    else:
+        data = safetensors.numpy.save(arrays)
+    write_atomically(place, data)
+
+
+def load_network(path: str | os.PathLike) -> ReLUNetwork:
+    r"""Read a network from a safetensors or npz file.
+
+    Matrices have the shape $(N_l, N_{l-1})$, one row per unit, as in `save_network` and torch. The
+    names say the order and which arrays belong together: each ends in `weight` or `bias` (or is
+    `weights` or `biases` followed by a number) and holds the number of its layer, for example
+    `layers.0.weight`, torch's `0.weight`, `2.weight`, or `weights.0`. Numbers need not be
+    consecutive. A missing bias is zero.
+
+    **Arguments:**
+
+    - `path`: the file.
+
+    **Returns:**
+
+    A network with NumPy arrays of the types in the file.
+
+    **Raises:**
+
+    - `ValueError`: for a file that is damaged, of another kind, or whose arrays are not the affine
+      maps of one network.
+    - `FileNotFoundError`: when there is no such file.
+    """
+    place = _ending("load_network", path)
+    arrays = _read(place)
+    layers: dict[int, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        number, kind = _role(place, name)
+        if kind in layers.setdefault(number, {}):
+            raise ValueError(
+                f"`load_network({place.name!r})` must find one {kind} per layer; {name!r} is a "
+                f"second one for layer {number}."
+            )
+        if not (np.issubdtype(array.dtype, np.floating) and np.isfinite(array).all()):
+            raise ValueError(
+                f"`load_network({place.name!r})` must find finite floating-point numbers; "
+                f"{name!r} holds {array.dtype} numbers, or NaN or infinity."
+            )
+        layers[number][kind] = array
+    alone = [number for number, parts in layers.items() if "weight" not in parts]
+    if alone or not layers:
+        raise ValueError(
+            f"`load_network({place.name!r})` must find a weight for every layer; got "
+            f"{sorted(arrays) or 'no arrays'}."
+        )
+    parts = [layers[number] for number in sorted(layers)]
+    weights = [part["weight"] for part in parts]
+    if any(w.ndim != 2 for w in weights):
+        raise ValueError(
+            f"`load_network({place.name!r})` must find matrices; got weights of the shapes "
+            f"{[w.shape for w in weights]}. Convolutions are not fully connected layers."
+        )
+    biases = [
+        part.get("bias", np.zeros(len(part["weight"]), part["weight"].dtype)) for part in parts
+    ]
+    try:
+        return ReLUNetwork(weights, biases)
+    except ValueError as error:
+        raise ValueError(
+            f"`load_network({place.name!r})` must find the affine maps of one network, in the "
+            f"order of their numbers. {error}"
+        ) from None
+
+
+def _ending(call: str, path: str | os.PathLike) -> pathlib.Path:
+    place = pathlib.Path(path)
+    if place.suffix not in _ENDINGS:
+        raise ValueError(
+            f"`{call}(path)` must get a name that ends in {' or '.join(_ENDINGS)}; got "
+            f"{place.name!r}."
+        )
+    return place
+
+
+def _read(place: pathlib.Path) -> dict[str, np.ndarray]:
+    data = place.read_bytes()
+    damaged = (
+        f"`load_network({place.name!r})` must get a whole {place.suffix} file; this one is damaged "
+        "or of another kind."
+    )
+    try:
+        if place.suffix == ".safetensors":
+            return safetensors.numpy.load(data)
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError
+            return {name: file[name] for name in file.files}
+    except (
+        safetensors.SafetensorError,
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        KeyError,
+        EOFError,
+        OSError,
+        ValueError,
+    ) as error:
+        raise ValueError(f"{damaged} ({error})") from None
+
+
+def _role(place: pathlib.Path, name: str) -> tuple[int, str]:
+    """The number of the layer and whether it is a weight or a bias."""
+    kinds = re.findall(r"weight|bias", name)
+    numbers = re.findall(r"\d+", name)
+    if len(kinds) != 1 or len(numbers) != 1:
+        raise ValueError(
+            f"`load_network({place.name!r})` must find names with one number and one of `weight` "
+            f"and `bias`, as `layers.0.weight`; got {name!r}."
+        )
+    return int(numbers[0]), kinds[0]
