@@ -92,7 +92,8 @@ class ReLUNetwork(eqx.Module):
                 f"`network(x)` takes one point of shape ({self.widths[0]},); got the shape "
                 f"{h.shape}. Use `realize(network, xs)` for batches."
             )
-        for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+        layers: Any = zip(self.weights, self.biases, strict=True)
+        for i, (w, b) in enumerate(layers):
             h = jax.nn.relu(h) if i > 0 else h
             if multiplies_itself(w):
                 with jax.default_matmul_precision("highest"):
