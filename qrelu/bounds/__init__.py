@@ -4,6 +4,8 @@ What is returned here always holds, in floating point too: constants are rounded
 downwards. Measured distances live in `norms`.
 """
 
+from ._allocate import Allocation as Allocation
+from ._allocate import allocate_bits as allocate_bits
 from ._class_steps import necessary_bits as necessary_bits
 from ._class_steps import necessary_step as necessary_step
 from ._class_steps import sufficient_bits as sufficient_bits
@@ -18,6 +20,7 @@ from ._covering import AbstractSequence as AbstractSequence
 from ._covering import DictionarySequence as DictionarySequence
 from ._covering import ReLUSequence as ReLUSequence
 from ._covering import lipschitz_covering as lipschitz_covering
+from ._curve import BitsCurve as BitsCurve
 from ._depth_bits import BitsByDepth as BitsByDepth
 from ._depth_bits import bits_by_depth as bits_by_depth
 from ._difference import difference_bound as difference_bound

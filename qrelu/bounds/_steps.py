@@ -67,9 +67,9 @@ def rate_step(
         )
     Uniform(1.0, rounding)  # refuses an unknown rounding
     if constant == "norms":
-        constants = [_norms(network, input_radius, p) for p in (1.0, math.inf)]
+        constants = [norm_constant(network, input_radius, p) for p in (1.0, math.inf)]
     elif constant == "entries":
-        constants = [_entries(network, input_radius)]
+        constants = [entry_constant(network, input_radius)]
     else:
         raise ValueError(
             f'`rate_step(constant=...)` must be "norms" or "entries"; got {constant!r}.'
@@ -124,7 +124,9 @@ def _largest_error(
     return below
 
 
-def _norms(network: ReLUNetwork, input_radius: Number, p: Number) -> Callable[[float], float]:
+def norm_constant(
+    network: ReLUNetwork, input_radius: Number, p: Number
+) -> Callable[[float], float]:
     """The constant of the class that the network's own norms and zeros define."""
     radii, bias_radii, nonzeros = [], [], []
     for weight, bias in _layers(network):
@@ -145,7 +147,7 @@ def _norms(network: ReLUNetwork, input_radius: Number, p: Number) -> Callable[[f
 #     |y_l - y'_l| <= (|W_l| + g S_l) |y_{l-1} - y'_{l-1}| + d (S_l |y_{l-1}| + t_l),
 #     |y_l| <= |W_l| |y_{l-1}| + |b_l|,
 # with g = 0 for rounding toward zero and g = d otherwise.
-def _entries(network: ReLUNetwork, input_radius: Number) -> Callable[[float], float]:
+def entry_constant(network: ReLUNetwork, input_radius: Number) -> Callable[[float], float]:
     """The constant of this network's support and absolute values, unit by unit."""
     layers = [
         (abs(weight), (weight != 0).astype(np.float64), abs(bias), (bias != 0).astype(np.float64))
