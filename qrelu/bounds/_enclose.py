@@ -12,6 +12,7 @@ from ..networks import ReLUNetwork, pieces
 from ._cells import UNIT, bound_cells, evaluation_radius, values_at
 from ._enclosure import Enclosure
 from ._line import cut_segment
+from ._outward import Number
 from ._pair import Layers, as_box, as_layers, as_network, check_pair
 from ._polygons import cut_rectangle
 from ._rational import exact_values, round_down, round_up
@@ -36,9 +37,9 @@ def enclose(
     other: ReLUNetwork | eqx.nn.MLP,
     box: Any,
     *,
-    gap: float = 1e-2,
+    gap: Number = 1e-2,
     budget: int = 1_000_000,
-    seconds: float = math.inf,
+    seconds: Number = math.inf,
     evaluation: Any = None,
 ) -> Enclosure:
     r"""Proven bounds of the largest difference of two networks on a box.
@@ -91,18 +92,10 @@ def enclose(
         if not value > 0:
             raise ValueError(f"`enclose({name}=...)` must be positive; got {value}.")
 
-    free = int((upper_end > lower_end).sum())
-    if free == 0:
-        cells = lower_end[None, None, :]
-        bounds = bound_cells(a, b, cells, np.zeros(1))
-        found = _Found(float(bounds.upper[0]), cells[0], "pieces", 1, True)
-    elif free == 1:
-        found = _on_segment(a, b, lower_end, upper_end, budget, gap)
-    elif free == 2:
-        found = _on_rectangle(a, b, lower_end, upper_end, budget)
-    else:
-        found = _by_search(a, b, lower_end, upper_end, gap, budget, seconds)
-    lower, witness, output = _best(a, b, found.candidates)
+    # Numbers beyond the range of float64 end in an infinite bound.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _find(a, b, lower_end, upper_end, gap, budget, seconds)
+        lower, witness, output = _best(a, b, found.candidates)
     complete = found.exhausted or found.upper <= (1 + gap) * lower
     return Enclosure(
         lower=lower,
@@ -119,7 +112,20 @@ def enclose(
     )
 
 
-def _on_segment(a: Layers, b: Layers, start, end, budget: int, gap: float) -> _Found:
+def _find(a: Layers, b: Layers, lower_end, upper_end, gap, budget: int, seconds) -> _Found:
+    free = int((upper_end > lower_end).sum())
+    if free == 0:
+        cells = lower_end[None, None, :]
+        bounds = bound_cells(a, b, cells, np.zeros(1))
+        return _Found(float(bounds.upper[0]), cells[0], "pieces", 1, True)
+    if free == 1:
+        return _on_segment(a, b, lower_end, upper_end, budget, gap)
+    if free == 2:
+        return _on_rectangle(a, b, lower_end, upper_end, budget)
+    return _by_search(a, b, lower_end, upper_end, gap, budget, seconds)
+
+
+def _on_segment(a: Layers, b: Layers, start, end, budget: int, gap: Number) -> _Found:
     cells, complete = cut_segment(a, b, start, end, budget)
     bounds = bound_cells(a, b, cells, np.zeros(len(cells)))
     best = np.argsort(-bounds.near)[:_CANDIDATES]
@@ -140,10 +146,12 @@ def _on_rectangle(a: Layers, b: Layers, lower, upper, budget: int) -> _Found:
     return _Found(float(bounds.upper.max()), candidates, "cells", len(cells), complete)
 
 
-def _by_search(a: Layers, b: Layers, lower, upper, gap: float, budget: int, seconds: float):
+def _by_search(a: Layers, b: Layers, lower, upper, gap, budget: int, seconds) -> _Found:
     rounding = evaluation_radius(a, lower, upper) + evaluation_radius(b, lower, upper)
     unit = max(a.arithmetic.unit, b.arithmetic.unit)
-    search = branch_and_bound(a, b, (lower, upper), gap, float(rounding.max()), budget, seconds)
+    search = branch_and_bound(
+        a, b, (lower, upper), float(gap), float(rounding.max()), budget, float(seconds)
+    )
     # The subtraction of computed outputs rounds once more, and so does this sum.
     largest = (search.upper + float(rounding.max())) * (1 + unit + 4 * UNIT)
     return _Found(largest, search.points, "branch and bound", search.boxes, False)

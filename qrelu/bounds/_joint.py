@@ -134,7 +134,7 @@ def _ends(middle: Array, spread: Array, error: Array, unit: float) -> _Span:
     )
 
 
-def _add(form: Array, constant: Array) -> Array:
+def _add(form: Array, constant: Any) -> Array:
     return form.at[:, 0].add(constant)
 
 
