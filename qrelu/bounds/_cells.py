@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._pair import Arithmetic, Layers
+from ._pair import Arithmetic, Layers, product
 
 # Half a unit in the last place of float64, in which the bounds themselves are computed.
 UNIT = 2.0**-53
@@ -156,17 +156,17 @@ def _layer(arithmetic: Arithmetic, w: np.ndarray, b: np.ndarray, h: _Affine, rho
     with np.errstate(over="ignore", invalid="ignore"):
         spread = h.radius + here * size + there * values
         magnitude = abs(w)
-        radius = magnitude @ spread + (here + there) * bias
+        radius = product(magnitude, spread) + (here + there) * bias
         loss = (columns + 2) * (arithmetic.tiny + TINY) * (1 + len(rho))
         radius = radius + (loss + arithmetic.tiny * values.sum(0))
         # All terms are non-negative: computing the radius rounds relative to itself.
         radius = radius * (1 + (2 * columns + 40) * UNIT)
         if math.isfinite(arithmetic.largest):
-            overflow = magnitude @ values + bias >= arithmetic.largest * (1 - 2.0**-6)
+            overflow = product(magnitude, values) + bias >= arithmetic.largest * (1 - 2.0**-6)
             overflow |= max(magnitude.max(), bias.max()) > arithmetic.largest
             radius = np.where(overflow, math.inf, radius)
-    slopes = np.stack([w @ g for g in h.slopes]) if len(h.slopes) else h.slopes
-    return _Affine(w @ h.center + b[:, None], slopes, radius)
+    slopes = np.stack([product(w, g) for g in h.slopes]) if len(h.slopes) else h.slopes
+    return _Affine(product(w, h.center) + b[:, None], slopes, radius)
 
 
 def _relu(z: _Affine, offsets: np.ndarray, rho: np.ndarray, delta: np.ndarray) -> _Affine:

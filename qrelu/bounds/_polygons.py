@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._cells import UNIT
-from ._pair import Layers
+from ._pair import Layers, product
 
 # Cells that are cut together: their arrays stay in a processor's cache.
 _TOGETHER = 4096
@@ -76,13 +76,13 @@ def _lines(network: Layers, polygons: _Polygons, layer: int):
     """Pre-activations c + g . (x - center) on every cell, and the centers."""
     center = polygons.vertices.mean(1)
     count = len(center)
-    c = network.weights[0] @ center.T + network.biases[0][:, None]
+    c = product(network.weights[0], center.T) + network.biases[0][:, None]
     g = np.broadcast_to(network.weights[0].T[:, :, None], (2, len(c), count))
     # A cell is on one side of every line of the layers before: its center tells which.
     for w, b in zip(network.weights[1 : layer + 1], network.biases[1 : layer + 1], strict=True):
         on = c > 0
-        g = np.stack([w @ (part * on) for part in g])
-        c = w @ (c * on) + b[:, None]
+        g = np.stack([product(w, part * on) for part in g])
+        c = product(w, c * on) + b[:, None]
     return c, g, center
 
 
