@@ -15,6 +15,8 @@ def test_the_example_prints_what_is_promised(capsys):
     assert abs(gamma - 2) < 0.05
     (promised,) = re.findall(r"`(\d+ bits: error [^`]*)`", README)
     assert promised in printed
+    (moved,) = re.findall(r"`(rounding moves it[^`]*)`", README)
+    assert moved in printed
     measured, proven = (float(x) for x in re.findall(r"\d\.\d+e-\d+", printed)[-2:])
     assert measured <= proven
 

@@ -1,7 +1,12 @@
-"""Proven numbers: Lipschitz constants of parameters to function, steps and bits.
+"""Proven numbers, that hold in floating point too. Measured distances live in `norms`.
 
-What is returned here always holds, in floating point too: constants are rounded upwards and steps
-downwards. Measured distances live in `norms`.
+- Before there is a network: `parameter_lipschitz` and its variants, `sufficient_step`,
+  `necessary_step`, `rate_step`, `bits_per_weight`, `bits_by_depth`.
+- For the network at hand: `enclose` (how far two networks are apart on a box), `enclose_points`,
+  `unchanged_decisions`, `enclose_target` (how far a network is from a function), `allocate_bits`
+  (the bits that a proven accuracy needs), `difference_bound` (cheap and differentiable).
+- For whole classes: `regime` (the three lower bounds of quantized networks), covering numbers,
+  encoding rates, `encoding_check`.
 """
 
 from ._allocate import Allocation as Allocation
