@@ -102,6 +102,15 @@ def _unfused(value: Any, fmt: Format, xp: ModuleType) -> Any:
     return value if xp is np else xp.minimum(value, jnp.finfo(fmt.working).max)
 
 
+# Compilers fuse element-wise work into its consumers and repeat it there: the grid values of a bias
+# would be computed again for every point of a batch. They do not repeat divisions, which count as
+# expensive, so the last operation is one: by 1, in a form that no simplification sees. (A barrier
+# for optimizations is gone before the fusion on a CPU.)
+def once(values: Any) -> Any:
+    """The same values, computed once under `jax.jit` however often they are used."""
+    return values / jnp.where(jnp.isnan(values), values, jnp.ones_like(values))
+
+
 # Nearest: the integer nearest to the REAL quotient x/step, ties to the even code. It is
 # idempotent: |fl(n step) - n step| < step/2 for |n| < 2^(precision - 1).
 # Floor: the largest GRID VALUE fl(n step) that is not above x (with floor(x/step) a value of the
@@ -268,7 +277,7 @@ def decode_jax(
 
 @functools.partial(jax.jit, static_argnums=2)
 def _forward(x, step, lattice, limits, noise):
-    return _quantized(x, step, lattice, jnp, limits, noise)
+    return once(_quantized(x, step, lattice, jnp, limits, noise))
 
 
 # x + stop_gradient(q(x) - x) is not q(x) in floating point; a custom derivative is.

@@ -125,20 +125,6 @@ def _reflected(function: Callable) -> Callable:
     return lambda self, other: function(other, self._resolved)
 
 
-# Compilers fuse element-wise work into its consumers and repeat it there: the grid values of a bias
-# would be computed again for every point of a batch. They do not repeat divisions, which count as
-# expensive, so the last operation is one: by 1, in a form that no simplification sees. (A barrier
-# for optimizations is gone before the fusion on a CPU.)
-@jax.custom_jvp
-def _once(values: Any) -> Any:
-    return values / jnp.where(jnp.isnan(values), values, jnp.ones_like(values))
-
-
-@_once.defjvp
-def _(primals, tangents):
-    return _once(*primals), tangents[0]
-
-
 class Wrapped(eqx.Module):
     r"""A parameter that `wrap` replaced: the latent numbers, and how they are rounded.
 
@@ -155,7 +141,7 @@ class Wrapped(eqx.Module):
 
     def quantized(self, key: Any = None) -> Array:
         """The grid values as a JAX array; `key` for stochastic rounding."""
-        return _once(resolve(jnp.asarray(self.latent), thaw(self.rule), self.axes, key))
+        return resolve(jnp.asarray(self.latent), thaw(self.rule), self.axes, key)
 
     @property
     def _resolved(self) -> Any:

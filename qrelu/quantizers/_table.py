@@ -13,6 +13,7 @@ from jaxtyping import Array
 
 from ._abstract import AbstractQuantizer, Codes, Floats, as_floats, like
 from ._formats import float_format
+from ._lattice import once
 
 
 # The thresholds t_i of sorted values v_i, such that the code of x is the number of i with x >= t_i.
@@ -54,7 +55,7 @@ def _encode(x: Any, limits: Any) -> Any:
 def _forward(x: Any, values: Any, limits: Any) -> Any:
     fmt = float_format(np.dtype(x.dtype))
     found = values[_index(x.astype(fmt.working), limits, fmt, jnp)].astype(x.dtype)
-    return jnp.where(jnp.isnan(x), x, found)
+    return once(jnp.where(jnp.isnan(x), x, found))
 
 
 @jax.custom_jvp
