@@ -34,7 +34,10 @@ def _values(net, xs):
 
 
 # Every shape compiles once; the networks are related or not, the boxes small and large.
-@pytest.mark.parametrize("widths", [(3, 5, 5, 2), (4, 7, 1), (3, 6, 6, 6, 1), (5, 2)])
+@pytest.mark.parametrize(
+    "widths",
+    [(3, 5, 5, 2), (4, 7, 1), pytest.param((3, 6, 6, 6, 1), marks=pytest.mark.slow), (5, 2)],
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_joint_bounds_are_honest(widths, dtype):
     function = jax.jit(joint_bounds)
@@ -51,11 +54,10 @@ def test_joint_bounds_are_honest(widths, dtype):
         radius = (10 ** rng.uniform(-4, 0.5, center.shape)).astype(dtype)
         outcome = function(pair, center, radius)
         upper = np.asarray(outcome.upper, np.float64)
-        # What is compiled and what is run step by step agree: garbage from a compiler would show.
-        plain = (
-            joint_bounds(pair, jnp.asarray(center), jnp.asarray(radius)) if seed < 2 else outcome
-        )
-        np.testing.assert_allclose(upper, plain.upper, rtol=1e-3 if dtype == np.float32 else 1e-9)
+        # What is compiled and what is run step by step agree: a compiler's garbage would show.
+        if seed == 1 and widths == (3, 5, 5, 2):
+            plain = joint_bounds(pair, jnp.asarray(center), jnp.asarray(radius)).upper
+            np.testing.assert_allclose(upper, plain, rtol=1e-3 if dtype == np.float32 else 1e-9)
         wide = [[np.float64(p) for p in part] for part in pair]
         a, b = networks.ReLUNetwork(wide[0], wide[1]), networks.ReLUNetwork(wide[4], wide[5])
         for trial in range(60):
@@ -158,6 +160,7 @@ def test_gradients_of_the_difference_bound():
     assert float(bound(net, less, 0.3)) < float(bound(net, other, 0.3))
 
 
+@pytest.mark.slow
 def test_gradients_by_the_step():
     net = jax.tree.map(jnp.asarray, _network(np.random.default_rng(5), (2, 6, 6, 1)))
 

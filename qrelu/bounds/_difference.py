@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -75,7 +76,12 @@ def difference_bound(
         second[0],
         second[1],
     )
-    return joint_bounds(pair, center[:, None], radius[:, None]).upper.max()
+    return _largest(pair, center[:, None], radius[:, None])
+
+
+@jax.jit
+def _largest(pair: Pair, center: Array, radius: Array) -> Array:
+    return joint_bounds(pair, center, radius).upper.max()
 
 
 def _dense(network: ReLUNetwork) -> tuple[tuple[Array, ...], tuple[Array, ...]]:

@@ -26,7 +26,8 @@ class Enclosure:
     - `boxes`: how many pieces, cells or boxes were used.
     - `gap`: the relative gap that was asked for.
     - `complete`: whether `upper` $\le (1 +$ `gap` $)\,$`lower`, or nothing but rounding errors is
-        left between the two. If not, the budget ran out, and the bounds hold all the same.
+        left between the two. If not, the budget ran out, or rounding errors of evaluation are
+        larger than the gap; the bounds hold all the same.
     - `seconds`: how long it took; not part of the equality of two records.
     """
 
@@ -128,12 +129,12 @@ class Enclosure:
 
     def __str__(self) -> str:
         point = np.array2string(self.witness, precision=6, threshold=8)
-        state = "" if self.complete else f", budget ran out before the gap {self.gap:g}"
+        state = "" if self.complete else f", the gap {self.gap:g} is not reached"
         kinds = " and ".join(dict.fromkeys(self.evaluation))
         return (
             f"{self.lower:.9g} <= largest difference <= {self.upper:.9g}\n"
             f"  witness {point}, output {self.output}\n"
             f"  {self.method}, {self.boxes} boxes, {self.seconds:.2f} s{state}\n"
-            f"  holds for: real arithmetic"
+            "  holds for: real arithmetic"
             + ("" if kinds == "exact" else f", and evaluation in {kinds}")
         )
