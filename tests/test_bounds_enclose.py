@@ -202,6 +202,7 @@ def test_branch_and_bound_agrees_with_cells():
     assert result.complete and result.upper <= 1.01 * exact.upper
 
 
+@pytest.mark.slow
 def test_networks_of_other_depths_and_widths():
     rng = np.random.default_rng(7)
     for inputs in (1, 2, 3):
@@ -213,6 +214,7 @@ def test_networks_of_other_depths_and_widths():
         assert result.lower >= 0.125 * (1 - 1e-9)
 
 
+@pytest.mark.slow
 def test_a_budget_that_runs_out_is_marked():
     rng = np.random.default_rng(3)
     for inputs in (1, 2, 5):
@@ -301,6 +303,7 @@ def test_the_record_survives_json():
         bounds.Enclosure.from_dict({k: v for k, v in record.items() if k != "witness"})
 
 
+@pytest.mark.slow
 def test_float64_whatever_jax_is_set_to():
     net = _network(np.random.default_rng(11), (3, 6, 6, 1))
     other = _rounded(net, 2.0**-5)

