@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrelu.networks import Pieces, ReLUNetwork, _exact, _pieces, _propagation, normalize, pieces, realize
+from qrelu.networks import (
+    Pieces,
+    ReLUNetwork,
+    _exact,
+    _pieces,
+    _propagation,
+    normalize,
+    pieces,
+    realize,
+)
 
 
 def _judge(net, x):
