@@ -1,5 +1,6 @@
 """Grids: exact rational judges, the same bits on every path, bad input."""
 
+import itertools
 import math
 import types
 from fractions import Fraction
@@ -145,13 +146,22 @@ def _paths(q, x):
     }
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("step", [0.1, 1 / 3])
-@pytest.mark.parametrize(
-    "bits, rounding",
-    [(None, "nearest"), (None, "floor"), (8, "nearest"), (5, "toward_zero"), (1, "nearest")],
+PATHS = list(
+    itertools.product(
+        DTYPES,
+        (0.1, 1 / 3),
+        [(None, "nearest"), (None, "floor"), (8, "nearest"), (5, "toward_zero"), (1, "nearest")],
+    )
 )
-def test_every_path_gives_the_same_bits(dtype, step, bits, rounding):
+
+
+@pytest.mark.parametrize(
+    "dtype, step, grid",
+    # Each dtype with each step, each grid.
+    [pytest.param(*p, marks=[] if i % 4 == 0 else pytest.mark.slow) for i, p in enumerate(PATHS)],
+)
+def test_every_path_gives_the_same_bits(dtype, step, grid):
+    bits, rounding = grid
     x = _hard_numbers(dtype, step, codes=40)
     q = quantizers.Uniform(step, rounding, bits=bits)
     expected = q(x)
@@ -320,13 +330,38 @@ def test_gradient_is_the_identity(q):
         return jnp.sum(jnp.sin(v) * jnp.arange(41))
 
     x = jnp.linspace(-3, 3, 41)  # beyond the bounded grids too: saturation is not seen
-    reverse = jax.grad(lambda x: outer(q(x)))(x)
-    assert np.array_equal(reverse, jax.grad(outer)(q(x)))
     direction = jnp.cos(x)
-    assert np.array_equal(jax.jvp(q, (x,), (direction,))[1], direction)
-    second = jax.jacfwd(jax.grad(lambda x: outer(q(x))))(x)
-    assert np.allclose(second, jnp.diag(-jnp.sin(q(x)) * jnp.arange(41)), atol=1e-12)
-    assert not jax.hessian(lambda x: jnp.sum(q(x)))(x).any()
+
+    @jax.jit
+    def derivatives(x):
+        loss = lambda x: outer(q(x))  # noqa: E731
+        forward = jax.jvp(q, (x,), (direction,))[1]
+        hessian = jax.hessian(lambda x: jnp.sum(q(x)))(x)
+        return (
+            jax.grad(loss)(x),
+            jax.grad(outer)(q(x)),
+            forward,
+            jax.jacfwd(jax.grad(loss))(x),
+            hessian,
+        )
+
+    reverse, expected, forward, second, hessian = derivatives(x)
+    np.testing.assert_allclose(reverse, expected, rtol=1e-15)
+    assert np.array_equal(forward, direction)
+    assert np.allclose(second, np.diag(-np.sin(q(np.asarray(x))) * np.arange(41)), atol=1e-12)
+    assert not hessian.any()
+
+
+def test_a_bias_is_rounded_once_and_not_for_every_point():
+    """No fused loop over the points of a batch contains the comparisons of the rounding."""
+
+    def layer(bias, x):
+        return jnp.maximum(x + quantizers.quantize(bias, quantizers.Uniform(0.1))[None], 0)
+
+    shapes = jnp.ones(64, jnp.float32), jnp.ones((1024, 64), jnp.float32)
+    text = jax.jit(layer).lower(*shapes).compile().as_text()
+    loops = [part for part in text.split("\n\n") if "[1024,64]" in part]
+    assert loops and not any("compare" in part for part in loops)
 
 
 def test_gradient_in_the_step_is_zero():

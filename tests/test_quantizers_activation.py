@@ -13,15 +13,17 @@ KEY = jax.random.key(0)
 LEARNS = ("nothing", "range", "step")
 
 
-@pytest.mark.parametrize("learn", LEARNS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "learn, dtype", [*((learn, np.float32) for learn in LEARNS), ("step", np.float64)]
+)
 def test_values_are_multiples_of_the_step_by_integer_codes(learn, dtype):
     q = QuantizedReLU(4, 2.0, learn=learn)
     x = np.concatenate([np.random.default_rng(0).normal(size=500), [0, 2, 5, -3]]).astype(dtype)
     step = np.asarray(q.step, dtype)
     codes = np.clip(np.round(x.astype(np.float64) / np.float64(step)), 0, 15)
     expected = (codes + 0.0).astype(dtype) * step  # no negative zero
-    for values in (q(jnp.asarray(x)), eqx.filter_jit(q)(x), jax.vmap(q)(jnp.asarray(x))):
+    mapped = eqx.filter_jit(eqx.filter_vmap(q))(jnp.asarray(x))
+    for values in (q(jnp.asarray(x)), mapped):
         assert np.asarray(values).tobytes() == expected.tobytes()
     assert np.array_equal(q.grid.encode(x), codes)
     np.testing.assert_allclose(q.upper, 2.0, rtol=1e-12)
@@ -32,12 +34,18 @@ def test_gradients_by_hand(learn):
     q = QuantizedReLU(2, 1.5, learn=learn)  # step 0.5, values 0 ... 1.5
     x = jnp.asarray([-1.0, 0.0, 0.3, 1.4, 1.5, 9.0])
     inside = np.array([0, 0, 1, 1, 0, 0])
-    assert np.array_equal(jax.vmap(jax.grad(q))(x), inside)
-    assert np.array_equal(jax.vmap(jax.grad(jax.grad(q)))(x), 0 * inside)
-    assert np.array_equal(jax.jvp(q, (x,), (jnp.ones_like(x),))[1], inside)
-    per_number = [
-        sum(float(g) for g in jax.tree.leaves(eqx.filter_grad(lambda q, v=v: q(v))(q))) for v in x
-    ]
+
+    @eqx.filter_jit
+    def slopes(q, x):
+        forward = jax.jvp(q, (x,), (jnp.ones_like(x),))[1]
+        of_range = jax.vmap(lambda v: eqx.filter_grad(lambda q: q(v))(q))(x)
+        return jax.vmap(jax.grad(q))(x), jax.vmap(jax.grad(jax.grad(q)))(x), forward, of_range
+
+    reverse, second, forward, of_range = slopes(q, x)
+    assert np.array_equal(reverse, inside) and np.array_equal(forward, inside)
+    assert np.array_equal(second, 0 * inside)
+    arrays = [np.asarray(g) for g in jax.tree.leaves(of_range)]
+    per_number = sum(arrays, np.zeros(6))
     expected = {
         "nothing": [0] * 6,
         "range": [0, 0, 0, 0, 1, 1],
@@ -48,7 +56,9 @@ def test_gradients_by_hand(learn):
     assert len(jax.tree.leaves(eqx.filter(q, eqx.is_inexact_array))) == (learn != "nothing")
 
 
-@pytest.mark.parametrize("learn", LEARNS)
+@pytest.mark.parametrize(
+    "learn", [pytest.param("nothing", marks=pytest.mark.slow), "range", "step"]
+)
 def test_it_is_the_activation_of_an_mlp_and_trains(learn):
     activation = QuantizedReLU(4, 0.5, learn=learn)  # some activations are beyond
     model = eqx.nn.MLP(1, 1, 16, 2, activation=activation, key=KEY)

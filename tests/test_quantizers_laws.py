@@ -53,6 +53,7 @@ PATHS = (
     "powers of two",
     "codebook",
 )
+FIRST = ("nearest", "floor", "4 bits stochastic", "affine", "codebook")  # one of each arithmetic
 RANDOM = [name for name in QUANTIZERS if "stochastic" in name]
 NEAREST = [
     name
@@ -80,7 +81,9 @@ def _numbers(dtype, count, seed=0):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in FIRST else pytest.mark.slow) for n in PATHS]
+)
 def test_a_million_numbers_have_the_same_bits_on_every_path(name, dtype):
     q = QUANTIZERS[name]
     x = _numbers(dtype, 10**6)
@@ -179,9 +182,14 @@ def test_gradient_is_the_identity(name):
     q = QUANTIZERS[name]
     x = jnp.linspace(-3, 3, 13)
     weights = jnp.arange(13.0)
-    gradient = jax.grad(lambda x: jnp.sum(weights * q(x, KEY)))(x)
+
+    @jax.jit
+    def both(x):
+        gradient = jax.grad(lambda x: jnp.sum(weights * q(x, KEY)))(x)
+        return gradient, jax.jvp(lambda x: q(x, KEY), (x,), (weights,))
+
+    gradient, (value, tangent) = both(x)
     assert np.array_equal(gradient, weights)
-    value, tangent = jax.jvp(lambda x: q(x, KEY), (x,), (weights,))
     assert _bits(value) == _bits(q(np.asarray(x), KEY)) and np.array_equal(tangent, weights)
 
 
@@ -192,7 +200,8 @@ def test_nan_empty_and_scalars(name):
         assert np.isnan(q(np.array([np.nan], dtype), KEY)).all()
         empty = q(np.zeros((0, 3), dtype), KEY)
         assert empty.shape == (0, 3) and empty.dtype == dtype
-        assert q(jnp.zeros((0, 3), dtype), KEY).shape == (0, 3)
+        if name in FIRST:
+            assert q(jnp.zeros((0, 3), dtype), KEY).shape == (0, 3)
     assert np.ndim(q(0.3, KEY)) == 0 and isinstance(q(0.3, KEY), np.floating)
     assert isinstance(q(np.array(0.3), KEY), np.ndarray)
     for argument in (np.array([np.nan, 1]), jnp.array([np.nan, 1])):
@@ -228,7 +237,7 @@ def test_lowers_for_every_platform(name, platform):
 
 def test_without_x64_numpy_and_jax_agree():
     x = _numbers(np.float64, 500)
-    for name in PATHS:
+    for name in FIRST:
         q = QUANTIZERS[name]
         expected = q(x, KEY)
         single = q(x.astype(np.float32), KEY)

@@ -98,7 +98,7 @@ def test_keys():
     assert np.array_equal(q(x, key), q(x, jax.random.PRNGKey(1)))
     assert (q(x, key) != q(x, jax.random.key(2))).any()
     keys = jax.random.split(key, 4)
-    together = jax.vmap(lambda k: q(x, k))(keys)
+    together = jax.jit(jax.vmap(lambda k: q(x, k)))(keys)
     traced = jax.jit(jax.vmap(q, (None, 0)))(jnp.asarray(x), keys)
     for k, a, b in zip(keys, together, traced, strict=True):
         assert np.array_equal(a, q(x, k)) and np.array_equal(b, a)
