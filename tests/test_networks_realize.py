@@ -174,6 +174,18 @@ def test_one_export_serves_all_platforms():
     np.testing.assert_array_equal(exported.call(net, xs), qr.realize(net, xs))
 
 
+def test_one_export_serves_any_number_of_points():
+    net = jax.tree.map(jnp.float32, _random((1, 8, 1)))
+    (count,) = jax.export.symbolic_shape("count")
+    points = jax.ShapeDtypeStruct((count, 1), jnp.float32)
+    exported = jax.export.export(jax.jit(qr.realize))(net, points)
+    for n in (1, 7, 20_000):
+        xs = jnp.linspace(-1, 1, n, dtype=jnp.float32)[:, None]
+        np.testing.assert_allclose(
+            exported.call(net, xs), qr.realize(net, xs), rtol=1e-5, atol=1e-6
+        )
+
+
 @pytest.mark.parametrize("count", [3, 300, 5_000])
 def test_vmap_over_networks_points_or_both(count):
     nets = [_random((2, 16, 16, 3), seed) for seed in range(5)]

@@ -104,7 +104,7 @@ def _(size: int, batched: Any, layers: Layers, points: Array) -> tuple[Array, bo
         return jax.lax.map(one, varying)
 
     count, widths = points.shape[-2], [b.shape[-1] for _, b in layers]
-    if count * max(widths) < SMALL:
+    if not isinstance(count, int) or count * max(widths) < SMALL:
         return together(layers, points), True
     return jax.lax.platform_dependent(layers, points, cpu=in_turn, default=together), True
 

@@ -1,18 +1,20 @@
 """How many points are evaluated at once, chosen from shapes."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+Count: TypeAlias = Any  # an integer, or a symbol while a program is exported for any number
 
 
 class Tiles(NamedTuple):
     """A loop over `repeats` tiles of `points` points each."""
 
     repeats: int
-    points: int
+    points: Count
     points_first: bool  # activations (points, features) instead of (features, points)
 
 
 def processor_tiles(
-    points: int, widths: tuple[int, ...], rows: bool = False, derivative: bool = False
+    points: Count, widths: tuple[int, ...], rows: bool = False, derivative: bool = False
 ) -> Tiles:
     """Tiles for a processor with caches."""
     # A processor computes a product of 64 x 64 with 64 x P in less time than main memory takes to
@@ -35,15 +37,17 @@ def processor_tiles(
 
 
 def accelerator_tiles(
-    points: int, widths: tuple[int, ...], rows: bool = False, derivative: bool = False
+    points: Count, widths: tuple[int, ...], rows: bool = False, derivative: bool = False
 ) -> Tiles:
     """Tiles for a GPU or TPU: as many points as fit into a bounded memory."""
     # 2^26 activations of a layer are 256 MiB in float32; far fewer already fill the device.
     return _split(points, max(2**26 // max(widths), 1), not rows)
 
 
-def _split(points: int, target: int, points_first: bool) -> Tiles:
+def _split(points: Count, target: int, points_first: bool) -> Tiles:
     """Tiles of equal size, at most about `target` points, with little left over in the last."""
+    if not isinstance(points, int):  # exported for any number of points: one tile
+        return Tiles(1, points, points_first)
     repeats = max(1, -(-points // target))
     size = max(1, -(-points // repeats))
     if repeats > 1:
