@@ -4,6 +4,20 @@ A quantizer is an Equinox module that is called on numbers; `quantize` maps it o
 of any pytree. Where it takes a quantizer it also takes a calibration such as
 `AbsMax(bits, "channel")`, which chooses the grids from the parameters. `encode` and `decode`
 translate between grid values and integer codes, `pack` and `unpack` between codes and bytes.
+
+| you have, or want | take |
+|---|---|
+| a number of bits; the grid follows the parameters | `AbsMax(bits, "channel")` |
+| the same for numbers that do not lie around zero | `MinMax(bits)` |
+| a step, as the theory gives it | `Uniform(step)`, `Uniform(step, bits=bits)` |
+| bits before and after the binary point | `FixedPoint`, `paper_grid` |
+| products that are shifts | `PowersOfTwo` |
+| a set of values, or the best for given weights | `Codebook`, `Codebook.optimal` |
+| a step and a zero point from elsewhere | `Affine` |
+| training through the grid | `wrap(model, AbsMax(bits))`, then `unwrap` |
+| training with steps that are trained too | `wrap(model, LSQ(bits))`; `LearnedStep` for one grid |
+| no gradient beyond the range of a given grid | `Clipped` around it |
+| activations on a grid | `QuantizedReLU` |
 """
 
 from ._abstract import AbstractQuantizer as AbstractQuantizer
