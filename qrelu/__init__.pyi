@@ -1,4 +1,5 @@
 from . import bounds as bounds
+from . import constructions as constructions
 from . import families as families
 from . import io as io
 from . import networks as networks
@@ -17,6 +18,7 @@ from .rounding import explain as explain
 __all__ = [
     "ReLUNetwork",
     "bounds",
+    "constructions",
     "explain",
     "families",
     "fit_rate",

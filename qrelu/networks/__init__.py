@@ -8,6 +8,7 @@ from ._ensemble import mask as mask
 from ._ensemble import pad as pad
 from ._ensemble import stack as stack
 from ._ensemble import unstack as unstack
+from ._exact_values import realize_exact as realize_exact
 from ._identity import deepen as deepen
 from ._identity import identity as identity
 from ._mlp import from_mlp as from_mlp

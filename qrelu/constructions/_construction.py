@@ -1,0 +1,163 @@
+"""What every construction returns: a network, what is proven about it, what it takes."""
+
+import hashlib
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+from jaxtyping import Float
+
+from ..networks import ReLUNetwork, SparseMatrix
+
+
+class Certificate(NamedTuple):
+    r"""What is proven about a construction.
+
+    $\|R(\text{network}) - f\| \le$ `bound` on the domain, in real arithmetic: the parameters are
+    the exact values of their floats.
+
+    **Attributes:**
+
+    - `bound`: the proven error.
+    - `target`: the function $f$ in words, for example "x^2".
+    - `domain`: the ends (lower, upper) of the box on which it holds, one number per input.
+    - `norm`: the norm of the error, "sup" or "L1", "L2", ...
+    - `exact`: whether the error equals the bound.
+    - `assumptions`: what the target must fulfil, in words; empty if nothing.
+    - `source`: paper and theorem with what was changed, or "derived".
+    """
+
+    bound: float
+    target: str
+    domain: tuple[tuple[float, ...], tuple[float, ...]]
+    norm: str = "sup"
+    exact: bool = False
+    assumptions: str = ""
+    source: str = "derived"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The certificate in plain numbers, strings and lists, as JSON can hold them."""
+        return {
+            "format": "qrelu construction certificate, version 1",
+            **self._asdict(),
+            "domain": [list(end) for end in self.domain],
+        }
+
+    def __str__(self) -> str:
+        relation = "=" if self.exact else "<="
+        box = " x ".join(f"[{a:g}, {b:g}]" for a, b in zip(*self.domain, strict=True))
+        lines = [f"{self.norm} error {relation} {self.bound:.6g} for {self.target} on {box}"]
+        lines += [f"  if {self.assumptions}"] if self.assumptions else []
+        return "\n".join([*lines, f"  {self.source}"])
+
+
+class Counts(NamedTuple):
+    r"""What a network takes.
+
+    **Attributes:**
+
+    - `widths`: $(N_0, \ldots, N_L)$, input and output included.
+    - `connectivity`: the number $M$ of nonzero weights and biases.
+    - `values`: how many distinct nonzero values they have, the papers' $\lambda$.
+    - `magnitude`: the largest absolute value among them.
+    """
+
+    widths: tuple[int, ...]
+    connectivity: int
+    values: int
+    magnitude: float
+
+    @property
+    def depth(self) -> int:
+        """The number of affine maps: hidden layers plus one."""
+        return len(self.widths) - 1
+
+    @property
+    def width(self) -> int:
+        """The largest of all widths, input and output included."""
+        return max(self.widths)
+
+    @property
+    def bits(self) -> float:
+        r"""Bits for one parameter: $\log_2$ of the number of distinct nonzero values."""
+        return math.log2(max(self.values, 1))
+
+    @property
+    def memory(self) -> float:
+        """Bits for all parameters; the codebook and the topology are not counted."""
+        return self.connectivity * self.bits
+
+
+class Construction(NamedTuple):
+    """A network written down by proof.
+
+    **Attributes:**
+
+    - `network`: the `ReLUNetwork`; sparse where that is smaller.
+    - `certificate`: what is proven about it.
+    - `counts`: depth, widths, connectivity, distinct values, bits.
+    """
+
+    network: ReLUNetwork
+    certificate: Certificate
+    counts: Counts
+
+
+def count(network: ReLUNetwork) -> Counts:
+    """What a network takes, counted on the network as it is.
+
+    **Arguments:**
+
+    - `network`: one network.
+
+    **Returns:**
+
+    Its `Counts`.
+    """
+    values = alphabet(network)
+    return Counts(network.widths, network.connectivity, len(values), network.magnitude)
+
+
+def alphabet(network: ReLUNetwork) -> Float[np.ndarray, " values"]:
+    """The distinct nonzero parameters of a network, ascending.
+
+    **Arguments:**
+
+    - `network`: one network.
+
+    **Returns:**
+
+    The values in float64.
+    """
+    values = [np.unique(v) for _, _, v in _entries(network)]
+    every = np.unique(np.concatenate(values)) if values else np.zeros(0)
+    return every[every != 0].astype(np.float64)
+
+
+def topology(network: ReLUNetwork) -> str:
+    """A hash of the places of the nonzero parameters: equal for networks that differ in values.
+
+    **Arguments:**
+
+    - `network`: one network.
+
+    **Returns:**
+
+    64 hexadecimal digits.
+    """
+    digest = hashlib.sha256(str(network.widths).encode())
+    for rows, columns, _ in _entries(network):
+        order = np.lexsort((columns, rows))
+        digest.update(np.stack([rows[order], columns[order]]).astype(np.int64).tobytes() + b"|")
+    return digest.hexdigest()
+
+
+def _entries(network: ReLUNetwork):
+    """Rows, columns and values of the nonzero entries of every matrix and bias, in order."""
+    for w, b in zip(network.weights, network.biases, strict=True):
+        matrix = w.to_scipy() if isinstance(w, SparseMatrix) else np.asarray(w)
+        yield scipy.sparse.find(matrix)
+        bias = np.asarray(b)
+        (rows,) = np.nonzero(bias)
+        yield rows, np.zeros_like(rows), bias[rows]
