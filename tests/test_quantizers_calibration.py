@@ -158,6 +158,33 @@ def test_gradient_ignores_how_the_grid_was_chosen():
     assert np.array_equal(swept[1], rounded)
 
 
+def test_what_has_a_grid_already_is_left_alone_or_refused():
+    relu = quantizers.QuantizedReLU(4, 1.0, learn="range")
+    tree = {"w": np.array([0.3, 1.0]), "relu": relu, "q": quantizers.Uniform(np.array(0.3))}
+    out = quantizers.quantize(tree, quantizers.Uniform(0.25))
+    assert out["relu"] is relu and out["q"] is tree["q"] and out["w"].tolist() == [0.25, 1.0]
+    with pytest.raises(ValueError, match=r"got `tree\['w'\]` from `wrap`.*`unwrap"):
+        quantizers.quantize(quantizers.wrap({"w": tree["w"]}, AbsMax(4)), AbsMax(3))
+
+    class Tensor:
+        def __array__(self):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"Tensor in `tree\[0\]`. Convert it"):
+        quantizers.quantize([Tensor()], AbsMax(4))
+
+
+def test_a_step_finer_than_the_numbers_is_announced():
+    x = np.array([1.0, -1e-3, np.inf], np.float32)
+    with pytest.warns(UserWarning, match=r"leaves 1 of 3 entries of `tree\['w'\]` as they are"):
+        quantizers.quantize({"w": x}, quantizers.Uniform(1e-8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quantizers.quantize({"w": x}, quantizers.Uniform(1e-6))
+        quantizers.quantize({"w": x}, quantizers.Uniform(1e-8, bits=4))
+        jax.jit(lambda w: quantizers.quantize(w, quantizers.Uniform(1e-8)))(x)
+
+
 def test_leaves_that_are_not_real_floats_are_left_alone():
     tree = {"c": np.array([1j]), "i": np.arange(2), "f": jax.nn.relu, "n": None, "x": 0.5}
     for q in (AbsMax(4), quantizers.Uniform(0.1), quantizers.Codebook([0.0])):
@@ -212,6 +239,11 @@ def test_a_layer_on_a_single_level_is_named():
         (lambda: AbsMax(4).grid(np.arange(3)), TypeError, "floating-point numbers; got int64"),
         (lambda: AbsMax(30).grid(np.ones(2, "f"))(np.ones(2, "f")), ValueError, "the 24 bits"),
         (lambda: quantizers.quantize(np.ones(2), 4), TypeError, "quantizer"),
+        (
+            lambda: quantizers.quantize(np.ones(2), AbsMax(4, rounding="stochastic"), key=0),
+            TypeError,
+            "got int",
+        ),
     ],
 )
 def test_bad_arguments(make, error, text):

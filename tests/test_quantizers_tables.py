@@ -43,7 +43,7 @@ def test_nearest_by_exact_distances(values, x, data):
         assert q.decode(q.encode(number)) == expected
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_every_middle_and_its_neighbors(dtype):
     rng = np.random.default_rng(0)
     values = np.sort(rng.normal(size=66)).astype(dtype)  # enough for the search by halves
@@ -83,15 +83,15 @@ def test_bits_codes_and_range():
     assert np.array_equal(infinite, [2, 0.5])
 
 
-@pytest.mark.parametrize("bits, largest", [(2, 0), (3, -4), (4, 1), (8, 60)])
+@pytest.mark.parametrize("bits, largest", [(2, 0), (3, -4), (4, 1), (6, 60)])
 def test_powers_by_mpmath(bits, largest):
     q = PowersOfTwo(bits, largest)
     powers = [mpmath.mpf(2) ** k for k in range(q.smallest, largest + 1)]
     assert len(powers) == 2 ** (bits - 1) - 1 and q.bits == bits and q.signed
     grid = [-p for p in reversed(powers)] + [mpmath.mpf(0), *powers]
     rng = np.random.default_rng(0)
-    exponents = rng.integers(max(q.smallest - 3, -120), largest + 3, 300)
-    x = np.ldexp(rng.choice([1, 1.5, -1.5, -1, 1.25, -1.9], 300), exponents)
+    exponents = rng.integers(max(q.smallest - 3, -120), largest + 3, 60)
+    x = np.ldexp(rng.choice([1, 1.5, -1.5, -1, 1.25, -1.9], 60), exponents)
     x = np.concatenate([x, np.nextafter(x, 9e99), np.nextafter(x, -9e99), [0.0]])
     expected = [min(grid, key=lambda g: (abs(mpmath.mpf(float(v)) - g), abs(g))) for v in x]
     assert np.array_equal(q(x), np.array(expected, float))

@@ -233,8 +233,10 @@ def _resolution_note(network: ReLUNetwork, rounded: ReLUNetwork) -> str:
 
 def _quantized(network: ReLUNetwork, quantizer: Uniform) -> ReLUNetwork:
     with warnings.catch_warnings():
-        # A layer on a single level is no surprise at few bits, and its error is measured.
+        # A layer on a single level is no surprise at few bits, and its error is measured; a step
+        # below the resolution of the parameters is in the notes.
         warnings.filterwarnings("ignore", ".* to the single value ", UserWarning)
+        warnings.filterwarnings("ignore", ".* is hardly finer than the step ", UserWarning)
         return quantize(network, quantizer)
 
 

@@ -49,8 +49,9 @@ class Clipped(AbstractQuantizer):
         """
         if not isinstance(q, AbstractQuantizer):
             raise TypeError(
-                f"`Clipped(q)` must get a quantizer; got {type(q).__name__}. Choose the grid "
-                "first, for example with `calibration.grid(x)`."
+                f"`Clipped(q)` must get a quantizer; got {type(q).__name__}. A grid that follows "
+                "the parameters has hardly any beyond it; for a fixed one use, for example, "
+                "`Clipped(calibration.grid(x))`."
             )
         self.q = q
 
@@ -157,7 +158,8 @@ class LearnedStep(AbstractQuantizer):
         if not isinstance(q, AbstractUniformGrid) or "step" not in _fields(q):
             raise TypeError(
                 f"`LearnedStep(q)` must get a grid that is defined by its step; got "
-                f"{type(q).__name__}. Use, for example, `Uniform(step, bits=4)`."
+                f"{type(q).__name__}. Use, for example, `Uniform(step, bits=4)`, or `LSQ(4)` where "
+                "the first step comes from the parameters."
             )
         if isinstance(q.range[1], float) and np.isinf(q.range[1]):
             raise ValueError(

@@ -141,6 +141,11 @@ class Wrapped(eqx.Module):
 
     def quantized(self, key: Any = None) -> Array:
         """The grid values as a JAX array; `key` for stochastic rounding."""
+        if key is None and getattr(self.rule, "rounding", None) == "stochastic":
+            raise ValueError(
+                "`wrap(model, q)` with stochastic rounding must be resolved with a key; got none. "
+                "Call `unwrap(model, key=key)` inside the loss, with another key for every call."
+            )
         return resolve(jnp.asarray(self.latent), thaw(self.rule), self.axes, key)
 
     @property

@@ -98,6 +98,11 @@ def unpack(
     count = operator.index(count)
     if count < 0:
         raise ValueError(f"`unpack(count=...)` must be a non-negative integer; got {count}.")
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(
+            f"`unpack(data, bits, count)` must get bytes; got {type(data).__name__}. Use what "
+            "`pack` returned."
+        )
     octets = np.frombuffer(data, dtype=np.uint8)
     length = -(-count * bits // 8)
     if octets.size != length:

@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,8 +11,14 @@ from jax.core import Tracer
 from jaxtyping import PyTree
 
 from ._abstract import AbstractQuantizer
+from ._activation import QuantizedReLU
 from ._calibration import AbstractCalibration
-from ._random import key_of
+from ._formats import capacity, float_format
+from ._leaf import Wrapped
+from ._random import check_key, key_of
+
+# Nodes whose numbers are no parameters of the function: grids and states.
+UNTOUCHED = (AbstractQuantizer, AbstractCalibration, QuantizedReLU, eqx.nn.StateIndex)
 
 
 def quantize(tree: PyTree, q: AbstractQuantizer | AbstractCalibration, key: Any = None) -> PyTree:
@@ -24,7 +31,8 @@ def quantize(tree: PyTree, q: AbstractQuantizer | AbstractCalibration, key: Any 
     **Arguments:**
 
     - `tree`: any pytree. Arrays of real floating-point type are quantized; everything else
-        (integers, complex numbers, Python numbers, functions) is left as it is.
+        (integers, complex numbers, Python numbers, functions) is left as it is, and so are
+        the ranges of a `QuantizedReLU`, grids, and the states of Equinox layers.
     - `q`: a quantizer, whose step must broadcast to every parameter if it is an array; or a
         calibration such as `AbsMax(bits, "channel")`, which chooses a grid for each array.
     - `key`: one random key, for stochastic rounding. Every array gets a key of its own, made from
@@ -34,21 +42,28 @@ def quantize(tree: PyTree, q: AbstractQuantizer | AbstractCalibration, key: Any 
     **Returns:**
 
     The same structure; NumPy arrays stay NumPy arrays of their type, JAX arrays JAX arrays.
-    A warning names each array whose different parameters all land on a single grid value, unless
-    it is traced.
+    A warning names each array whose different parameters all land on a single grid value, and
+    each with parameters that an unbounded grid leaves as they are because their type is hardly
+    finer than the step there, unless it is traced.
 
     **Raises:**
 
-    - `TypeError`: if `q` is neither a quantizer nor a calibration.
+    - `TypeError`: if `q` is neither a quantizer nor a calibration, and for arrays of other
+        libraries.
     - `ValueError`: if the type of a parameter cannot hold the grid, for stochastic rounding
-        without a key, and for a calibration with parameters that are NaN or infinite.
+        without a key, for a calibration with parameters that are NaN or infinite, and for
+        parameters from `wrap`.
     """
     if not isinstance(q, (AbstractQuantizer, AbstractCalibration)):
         raise TypeError(
-            f"`quantize(tree, q)` must get a quantizer or a calibration; got {type(q).__name__}. "
-            "Use, for example, `quantizers.Uniform(step)`."
+            f"`quantize(tree, q)` must get a quantizer or a calibration; got {named(q)}. "
+            "Use, for example, `quantizers.AbsMax(4)` or `quantizers.Uniform(step)`."
         )
-    found, structure = jax.tree_util.tree_flatten_with_path(tree)
+    found, structure = jax.tree_util.tree_flatten_with_path(
+        tree, is_leaf=lambda node: isinstance(node, (Wrapped, *UNTOUCHED))
+    )
+    for path, leaf in found:
+        _check_kind(path, leaf)
     leaves = [leaf for _, leaf in found]
     chosen = [i for i, leaf in enumerate(leaves) if is_parameter(leaf)]
     if isinstance(q, AbstractCalibration):
@@ -61,7 +76,10 @@ def quantize(tree: PyTree, q: AbstractQuantizer | AbstractCalibration, key: Any 
         path, leaf = found[i]
         name = jax.tree_util.keystr(path)
         random = getattr(grid, "rounding", None) == "stochastic"
+        if random:
+            check_key("quantize(tree, q, key)", key)
         leaves[i] = grid(leaf, key_of(key, name) if random else None)
+        _warn_of_no_rounding(name, leaf, grid)
         warn_of_single_level("quantize(tree, q)", f"tree{name}", leaf, leaves[i])
     return jax.tree.unflatten(structure, leaves)
 
@@ -85,6 +103,45 @@ def warn_of_single_level(call: str, name: str, before: Any, after: Any) -> None:
         "Use a smaller step, more bits, or a step for each array or channel.",
         stacklevel=3,
     )
+
+
+def named(value: Any) -> str:
+    """What was given in the place of a quantizer."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _check_kind(path: tuple, leaf: Any) -> None:
+    name = f"`tree{jax.tree_util.keystr(path)}`"
+    if isinstance(leaf, Wrapped):
+        raise ValueError(
+            f"`quantize(tree, q)` must get plain parameters; got {name} from `wrap`, which has a "
+            "grid already. Call `unwrap(tree)` first."
+        )
+    if hasattr(leaf, "__array__") and not isinstance(leaf, (jax.Array, np.ndarray, np.generic)):
+        raise TypeError(
+            f"`quantize(tree, q)` must get arrays of NumPy or JAX; got {type(leaf).__module__}."
+            f"{type(leaf).__name__} in {name}. Convert it with `numpy.asarray`."
+        )
+
+
+def _warn_of_no_rounding(name: str, before: Any, grid: AbstractQuantizer) -> None:
+    """Warn where an unbounded grid is finer than the numbers, if they are concrete."""
+    step: Any = grid.step
+    if step is None or any(isinstance(v, Tracer) for v in (before, step, grid.range[1])):
+        return
+    if before.size == 0 or np.ndim(grid.range[1]) > 0 or grid.range[1] != np.inf:
+        return
+    numbers = np.asarray(before)
+    top = capacity(float_format(numbers.dtype))
+    sizes = abs(numbers.astype(np.float64))
+    kept = np.isfinite(sizes) & (sizes >= top * np.asarray(step, np.float64))
+    if kept.any():
+        warnings.warn(
+            f"`quantize(tree, q)` leaves {kept.sum()} of {kept.size} entries of `tree{name}` as "
+            f"they are, because {numbers.dtype} is hardly finer than the step at their size. Use a "
+            "larger step or a wider type.",
+            stacklevel=3,
+        )
 
 
 def _check_finite(path: tuple, leaf: Any) -> None:

@@ -12,16 +12,14 @@ from jax.core import Tracer
 from jaxtyping import PyTree
 
 from ._abstract import AbstractQuantizer
-from ._activation import QuantizedReLU
 from ._calibration import AbstractCalibration
 from ._leaf import BACKWARDS, Wrapped, freeze, thaw
 from ._lsq import LSQ
-from ._quantize import is_parameter, warn_of_single_level
+from ._quantize import UNTOUCHED, is_parameter, named, warn_of_single_level
 from ._random import key_of
 
 _CONVOLUTIONS = (eqx.nn.Conv, eqx.nn.ConvTranspose)
-# Nodes that are no parameters of the function: grids, states, what is wrapped already.
-_KEPT = (Wrapped, AbstractQuantizer, AbstractCalibration, QuantizedReLU, eqx.nn.StateIndex)
+_KEPT = (Wrapped, *UNTOUCHED)
 
 
 class Resolved(eqx.Module):
@@ -96,8 +94,13 @@ def wrap(
         raise ValueError(f'`wrap(backward=...)` must be "quantized" or "latent"; got {backward!r}.')
     if not isinstance(q, (AbstractQuantizer, AbstractCalibration)):
         raise TypeError(
-            f"`wrap(model, q)` must get a quantizer or a calibration; got {type(q).__name__}. Use, "
+            f"`wrap(model, q)` must get a quantizer or a calibration; got {named(q)}. Use, "
             'for example, `quantizers.AbsMax(4, "channel")`.'
+        )
+    if where is not None and not callable(where):
+        raise TypeError(
+            f"`wrap(where=...)` must be a function from the model to its arrays; got "
+            f"{type(where).__name__}. Use, for example, `lambda m: [l.weight for l in m.layers]`."
         )
     if getattr(q, "granularity", None) == "network":
         raise ValueError(
