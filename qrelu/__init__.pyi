@@ -9,6 +9,7 @@ from . import rates as rates
 from . import rounding as rounding
 from . import studies as studies
 from . import targets as targets
+from . import training as training
 from .networks import ReLUNetwork as ReLUNetwork
 from .networks import realize as realize
 from .quantizers import quantize as quantize
@@ -32,5 +33,6 @@ __all__ = [
     "rounding",
     "studies",
     "targets",
+    "training",
 ]
 __version__: str

@@ -4,6 +4,9 @@ import contextlib
 import os
 import pathlib
 import secrets
+from typing import Any
+
+import numpy as np
 
 UNFINISHED = (".unfinished-", ".tmp")
 
@@ -35,3 +38,34 @@ def _sync_directory(directory: pathlib.Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def as_domain(call: str, domain: Any, axes: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of a box, from an interval, two ends or one interval per axis."""
+    try:
+        box = np.array(domain, dtype=np.float64)
+    except (TypeError, ValueError):
+        box = np.zeros(0)
+    if box.shape == (2,):
+        box = np.repeat(box[:, None], axes, axis=1)
+    elif box.ndim == 2 and 2 in box.shape:
+        ends = len(box) == 2 and bool((box[0] < box[1]).all())
+        intervals = box.shape[-1] == 2 and bool((box[:, 0] < box[:, 1]).all())
+        arrays = any(isinstance(part, np.ndarray) for part in (domain, *domain))
+        if ends and intervals and not arrays and box[0, 1] != box[1, 0]:
+            raise ValueError(
+                f"`{call}(domain, ...)` reads {domain} in two ways. Pass the ends (lower, upper) "
+                "as two NumPy arrays."
+            )
+        box = box.T if intervals and not ends else box
+    else:
+        raise ValueError(
+            f"`{call}(domain, ...)` must be an interval (a, b), the ends (lower, upper) of a box, "
+            f"or one interval per axis; got {domain!r}."
+        )
+    if len(box) != 2 or not (np.isfinite(box).all() and (box[0] < box[1]).all()):
+        raise ValueError(
+            f"`{call}(domain, ...)` must have finite ends with lower < upper on every axis; got "
+            f"{domain!r}."
+        )
+    return box[0], box[1]

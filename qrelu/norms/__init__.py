@@ -10,4 +10,7 @@ from ._lp import L1 as L1
 from ._lp import L2 as L2
 from ._measured import Local as Local
 from ._measured import Measured as Measured
+from ._rules import AbstractQuadrature as AbstractQuadrature
+from ._rules import GaussLegendre as GaussLegendre
+from ._rules import QuasiMonteCarlo as QuasiMonteCarlo
 from ._sup import Sup as Sup
