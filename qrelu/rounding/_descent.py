@@ -24,13 +24,14 @@ def descended(problem: Problem, entries: np.ndarray, sweeps: int) -> np.ndarray:
         gradient = problem.factor.T @ (problem.factor @ entries - problem.image)
         moved = False
         for i, snap_entry in enumerate(problem.snaps):
-            move = snap_entry(entries[i] - gradient[i] / gram[i, i]) - entries[i]
+            there = snap_entry(entries[i] - gradient[i] / gram[i, i])
+            move = there - entries[i]
             change = move * (move * gram[i, i] + 2 * gradient[i])
             # A gain below the accuracy of the sum is none, or two states could alternate.
             better = change < -1e-12 * np.abs(move * move * gram[i, i])
             if better.any():
                 moved = True
-                entries[i] += np.where(better, move, 0.0)
+                entries[i] = np.where(better, there, entries[i])  # a sum would leave the grid
                 gradient += np.multiply.outer(gram[:, i], np.where(better, move, 0.0))
         if not moved:
             break
