@@ -6,10 +6,23 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ..quantizers import AbstractCalibration, AbstractQuantizer, AbstractUniformGrid
+from ..quantizers import (
+    AbstractCalibration,
+    AbstractQuantizer,
+    AbstractUniformGrid,
+    Clipped,
+    LearnedStep,
+)
 from ._like import type_of
 
 Snap = Callable[[np.ndarray], np.ndarray]
+
+
+def is_table(quantizer: AbstractQuantizer) -> bool:
+    """Whether the arrays of a grid are its values, the same for every entry that is rounded."""
+    while isinstance(quantizer, Clipped):
+        quantizer = quantizer.q
+    return not isinstance(quantizer, AbstractUniformGrid | LearnedStep)
 
 
 class Grid(NamedTuple):
@@ -41,7 +54,7 @@ class Grid(NamedTuple):
 
 def _split(quantizer: AbstractQuantizer, shape: tuple[int, ...], count: int):
     """The grids of the single columns: parameters of the grid that vary along a row are cut."""
-    if not isinstance(quantizer, AbstractUniformGrid):
+    if is_table(quantizer):
         return [quantizer] * count
 
     def varies(leaf: Any) -> bool:
