@@ -4,13 +4,15 @@
   `necessary_step`, `rate_step`, `bits_per_weight`, `bits_by_depth`.
 - For the network at hand: `enclose` (how far two networks are apart on a box), `enclose_points`,
   `unchanged_decisions`, `enclose_target` (how far a network is from a function), `allocate_bits`
-  (the bits that a proven accuracy needs), `difference_bound` (cheap and differentiable).
+  (the bits that a proven accuracy needs), `certify_bits` (what given bits do), `difference_bound`
+  (cheap and differentiable).
 - For whole classes: `regime` (the three lower bounds of quantized networks), covering numbers,
   encoding rates, `encoding_check`.
 """
 
 from ._allocate import Allocation as Allocation
 from ._allocate import allocate_bits as allocate_bits
+from ._allocate import certify_bits as certify_bits
 from ._class_steps import necessary_bits as necessary_bits
 from ._class_steps import necessary_step as necessary_step
 from ._class_steps import sufficient_bits as sufficient_bits

@@ -1,23 +1,23 @@
-"""The fewest bits whose certificate meets an accuracy."""
+"""The fewest bits whose certificate meets an accuracy, and the certificate of given bits."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
-from ..networks import ReLUNetwork, SparseMatrix
-from ..quantizers import Uniform
+from ..networks import ReLUNetwork
+from ..quantizers import AbstractQuantizer
+from ._bit_grids import Grids, as_dense
+from ._bit_search import FEWEST, Rounding, Search, by_layer, fewest_everywhere, lowered
 from ._curve import BitsCurve, apriori_errors, bits_curve
 from ._enclose import enclose
 from ._enclosure import Enclosure
 from ._outward import Number
-from ._pair import Layers, as_box, as_layers, as_network
+from ._pair import as_box, as_layers, as_network
 
-# The symmetric grid of one bit has no zero, so that it changes the network's structure.
-FEWEST = 2
-_SAMPLES = 4096
+_PER = ("network", "layer", "channel")
 
 
 class Allocation(NamedTuple):
@@ -32,8 +32,11 @@ class Allocation(NamedTuple):
     - `total`: bits of all parameters together, zeros included, without the steps of the grids.
     - `uniform`: the fewest bits per parameter that are certified if all parameters have the same.
     - `apriori`: the bits per parameter for which theory alone guarantees the accuracy, from the
-        norms of this network's layers; None if no bits of its type do.
+        norms of this network's layers, with rounding to nearest; None if no bits of its type do.
     - `curve`: certified, sampled and a-priori error against the bits per parameter, if asked for.
+    - `grids`: per layer the grids (quantizers) of the matrix and of the bias.
+    - `finished`: whether the search came to its end; if not, `search_seconds` cut it short, and
+        fewer bits may do.
     """
 
     network: ReLUNetwork
@@ -43,6 +46,8 @@ class Allocation(NamedTuple):
     uniform: int
     apriori: int | None
     curve: BitsCurve | None
+    grids: tuple[tuple[AbstractQuantizer, AbstractQuantizer], ...]
+    finished: bool
 
 
 def allocate_bits(
@@ -51,18 +56,21 @@ def allocate_bits(
     box: Any,
     *,
     per: Literal["network", "layer", "channel"] = "network",
+    rounding: Callable[[ReLUNetwork, Grids], Any] | None = None,
     evaluation: Any = None,
     budget: int = 100_000,
     seconds: Number = 10.0,
+    search_seconds: Number = math.inf,
     curve: bool = True,
+    progress: Callable[[int, Enclosure], None] | None = None,
 ) -> Allocation:
     r"""The fewest bits for which a network provably changes by at most `accuracy` on a box.
 
     Each matrix and each bias (per channel: each row of a matrix) has the symmetric grid of its own
-    largest parameter and of the bits of its layer or channel, `Uniform.from_bits`, rounding to
-    nearest. One number for all parameters is the smallest one that is certified by `enclose`. For
-    layers and channels the bits are lowered one by one, those of many parameters first, while the
-    certificate holds; the sum is then no larger than with one number, and locally smallest.
+    largest parameter and of the bits of its layer or channel, as `AbsMax` chooses it. One number
+    for all parameters is the smallest one that is certified by `enclose`. For layers and channels
+    the bits are lowered one by one, those of many parameters first, while the certificate holds;
+    the sum is then no larger than with one number, and locally smallest.
 
     **Arguments:**
 
@@ -70,8 +78,14 @@ def allocate_bits(
     - `accuracy`: the largest change of an output that is allowed, positive.
     - `box`: the ends (lower, upper) of the inputs' box, numbers or arrays of shape $(N_0,)$.
     - `per`: what has bits of its own: "network", "layer" or "channel" (a neuron).
+    - `rounding`: how the network is put on grids, `rounding(network, grids)`; to nearest without
+        it, and wherever that does better at random points of the box. For example
+        `lambda net, grids: rounding.feedback(net, grids, points)`.
     - `evaluation`, `budget`, `seconds`: as in `enclose`, for each certificate.
+    - `search_seconds`: most seconds for the search as a whole. When they are over the bits are
+        what was found so far, and points of the curve that are missing are NaN.
     - `curve`: whether to certify every number of bits for the curve.
+    - `progress`: called with the total of bits and the `Enclosure` after each certificate.
 
     **Returns:**
 
@@ -84,200 +98,169 @@ def allocate_bits(
 
     **Reference:** derived: every step is certified by `enclose`.
     """
-    call = "allocate_bits(network, accuracy, box)"
-    net = as_network(call, network)
-    layers = as_layers(call, net, "exact")
-    lower, upper = as_box("allocate_bits", box, layers.inputs)
+    call = "allocate_bits"
     if not (math.isfinite(accuracy) and accuracy > 0):
         raise ValueError(
-            f"`allocate_bits(accuracy=...)` must be positive and finite; got {accuracy}. No "
-            "rounding leaves every network as it is."
+            f"`{call}(accuracy=...)` must be positive and finite; got {accuracy}. No rounding "
+            "leaves every network as it is."
         )
-    if per not in ("network", "layer", "channel"):
-        raise ValueError(
-            f'`allocate_bits(per=...)` must be "network", "layer" or "channel"; got {per!r}.'
-        )
-    dense = _dense(net)
-    most = min(int(np.finfo(p.dtype).nmant) + 1 for p in (*dense.weights, *dense.biases))
-    points = _points(lower, upper)
+    make, most, box = _prepared(
+        call, network, box, per, rounding, evaluation, budget, seconds, search_seconds, progress
+    )
+    search = make(float(accuracy), False)
+    uniform = fewest_everywhere(search, most)
+    found, bits = search, search.same(uniform)
+    if per == "layer":
+        bits = by_layer(search, uniform, most)
+    elif per == "channel":
+        found = make(float(accuracy), True)
+        found.deadline = search.deadline
+        bits = by_layer(found, fewest_everywhere(found, most), most)
+        channels = [(k, i) for k, b in enumerate(bits) for i in range(len(b))]
+        bits = lowered(found, bits, channels)
+    return _allocation(found, search, bits, uniform, float(accuracy), box, most, curve)
 
-    def certify(other: ReLUNetwork) -> Enclosure:
+
+def certify_bits(
+    network: Any,
+    bits: int,
+    box: Any,
+    *,
+    per: Literal["network", "layer", "channel"] = "network",
+    rounding: Callable[[ReLUNetwork, Grids], Any] | None = None,
+    evaluation: Any = None,
+    budget: int = 100_000,
+    seconds: Number = 10.0,
+    search_seconds: Number = math.inf,
+    curve: bool = True,
+    progress: Callable[[int, Enclosure], None] | None = None,
+) -> Allocation:
+    r"""How much a network changes on a box when all its parameters get the same number of bits.
+
+    **Arguments:**
+
+    - `network`, `box`: as in `allocate_bits`.
+    - `bits`: bits per parameter, at least 2 and at most what the parameters' type holds.
+    - `per`: "network" and "layer" give each array the grid of its largest parameter, "channel"
+        gives one to each row of a matrix.
+    - `rounding`, `evaluation`, `budget`, `seconds`, `search_seconds`, `curve`, `progress`: as in
+        `allocate_bits`.
+
+    **Returns:**
+
+    An `Allocation`. Its `uniform` is `bits`, and its `apriori` the bits for which theory alone
+    guarantees what the certificate proves.
+
+    **Raises:**
+
+    - `ValueError`: for bits out of range.
+    """
+    call = "certify_bits"
+    make, most, box = _prepared(
+        call, network, box, per, rounding, evaluation, budget, seconds, search_seconds, progress
+    )
+    if isinstance(bits, bool) or not FEWEST <= bits <= most:
+        raise ValueError(
+            f"`{call}(bits)` must be from {FEWEST} to {most}, which the parameters' type holds; "
+            f"got {bits}. One bit has no zero."
+        )
+    search = make(math.inf, per == "channel")
+    everywhere = search.same(bits)
+    proven = search.certificate(everywhere).upper
+    return _allocation(search, search, everywhere, bits, proven, box, most, curve)
+
+
+def _prepared(
+    call: str,
+    network: Any,
+    box: Any,
+    per: str,
+    rounding: Rounding | None,
+    evaluation: Any,
+    budget: int,
+    seconds: Number,
+    search_seconds: Number,
+    progress: Callable[[int, Enclosure], None] | None,
+) -> tuple[Callable[[float, bool], Search], int, tuple[np.ndarray, np.ndarray]]:
+    """What makes a search for an accuracy; the bits that the type holds; the box."""
+    net = as_network(f"{call}(network, ...)", network)
+    layers = as_layers(f"{call}(network, ...)", net, "exact")
+    lower, upper = as_box(call, box, layers.inputs)
+    if per not in _PER:
+        raise ValueError(f'`{call}(per=...)` must be "network", "layer" or "channel"; got {per!r}.')
+    for name, value in (("seconds", seconds), ("search_seconds", search_seconds)):
+        if not value > 0:
+            raise ValueError(f"`{call}({name}=...)` must be positive; got {value}.")
+    dense = as_dense(net)
+    most = min(int(np.finfo(p.dtype).nmant) + 1 for p in (*dense.weights, *dense.biases))
+
+    def certify(other: ReLUNetwork, budget: int, seconds: float) -> Enclosure:
         return enclose(
             dense,
             other,
             (lower, upper),
             gap=0.05,
             budget=budget,
-            seconds=float(seconds),
+            seconds=seconds,
             evaluation=evaluation,
         )
 
-    def same(b: int) -> list[np.ndarray]:
-        return [np.full(n, b) for n in dense.widths[1:]]
+    def make(accuracy: float, channels: bool) -> Search:
+        return Search(
+            dense,
+            layers,
+            (lower, upper),
+            accuracy,
+            certify,
+            budget,
+            float(seconds),
+            float(search_seconds),
+            rounding,
+            progress,
+            channels,
+        )
 
-    search = _Search(dense, layers, points, float(accuracy), certify, False)
-    uniform = _uniform(search, most)
-    found, bits = search, same(uniform)
-    if per == "layer":
-        bits = _by_layer(search, uniform, most)
-    elif per == "channel":
-        found = _Search(dense, layers, points, float(accuracy), certify, True)
-        bits = _by_layer(found, _uniform(found, most), most)
-        channels = [(k, i) for k, b in enumerate(bits) for i in range(len(b))]
-        bits = _lowered(found, bits, channels)
-    radius = float(np.maximum(np.abs(lower), np.abs(upper)).max())
+    return make, most, (lower, upper)
+
+
+def _allocation(
+    found: Search,
+    search: Search,
+    bits: list[np.ndarray],
+    uniform: int,
+    accuracy: float,
+    box: tuple[np.ndarray, np.ndarray],
+    most: int,
+    curve: bool,
+) -> Allocation:
+    """The record; `search` has one grid per array, or those of `found`, for the curve."""
+    certificate = found.certificate(bits)
+    radius = float(np.maximum(np.abs(box[0]), np.abs(box[1])).max())
     numbers = range(FEWEST, most + 1)
-    errors = apriori_errors(dense, radius, numbers)
+    errors = apriori_errors(search.network, radius, numbers)
     enough = next((b for b, e in zip(numbers, errors, strict=True) if e <= accuracy), None)
     shown = range(FEWEST, min(most, max(uniform + 2, enough or 0)) + 1)
+
+    def proven(b: int) -> float:
+        same = search.same(b)
+        if search.over and not search.known(same):
+            search.finished = False
+            return math.nan
+        return search.certificate(same).upper
+
     drawn = None
     if curve:
         drawn = bits_curve(
-            shown,
-            lambda b: search.certificate(same(b)).upper,
-            lambda b: search.sampled(same(b)),
-            errors[: len(shown)],
+            shown, proven, lambda b: search.sampled(search.same(b)), errors[: len(shown)]
         )
     return Allocation(
         found.rounded(bits),
-        found.certificate(bits),
+        certificate,
         tuple(bits),
         found.total(bits),
         uniform,
         enough,
         drawn,
+        found.grids(bits),
+        found.finished and search.finished,
     )
-
-
-class _Search:
-    """Remembers which bits were sampled and certified."""
-
-    def __init__(
-        self,
-        network: ReLUNetwork,
-        layers: Layers,
-        points: Float[np.ndarray, "points inputs"],
-        accuracy: float,
-        certify: Callable[[ReLUNetwork], Enclosure],
-        channels: bool,
-    ):
-        self.network = network
-        self.points = points
-        self.values = layers(points)
-        self.accuracy = accuracy
-        self.certify = certify
-        self.channels = channels
-        self.certificates: dict[Any, Enclosure] = {}
-        # The parameters that a channel's bits are spent on: its row and its bias.
-        self.counts = [w.shape[1] + 1 for w in network.weights]
-
-    def total(self, bits: Sequence[np.ndarray]) -> int:
-        return sum(int(b.sum()) * n for b, n in zip(bits, self.counts, strict=True))
-
-    def rounded(self, bits: Sequence[np.ndarray]) -> ReLUNetwork:
-        return rounded(self.network, bits, self.channels)
-
-    def sampled(self, bits: Sequence[np.ndarray]) -> float:
-        other = as_layers("allocate_bits", self.rounded(bits), "exact")
-        return float(np.abs(other(self.points) - self.values).max())
-
-    def certificate(self, bits: Sequence[np.ndarray]) -> Enclosure:
-        key = _key(bits)
-        if key not in self.certificates:
-            self.certificates[key] = self.certify(self.rounded(bits))
-        return self.certificates[key]
-
-    def holds(self, bits: Sequence[np.ndarray]) -> bool:
-        # Points cannot prove, but they can refute, and cost little.
-        return self.sampled(bits) <= self.accuracy and self.certificate(bits).upper <= self.accuracy
-
-
-def _uniform(search: _Search, most: int) -> int:
-    for b in range(FEWEST, most + 1):
-        bits = [np.full(n, b) for n in search.network.widths[1:]]
-        if search.holds(bits):
-            return b
-    bits = [np.full(n, most) for n in search.network.widths[1:]]
-    best = search.certificate(bits).upper
-    raise ValueError(
-        f"`allocate_bits(accuracy={search.accuracy:.6g})` is out of reach: the best certified "
-        f"error, with the {most} bits of the parameters' type, is {best:.6g}. Ask for that much, "
-        'pass `evaluation="exact"` to leave out rounding errors of evaluations, or use float64.'
-    )
-
-
-def _by_layer(search: _Search, uniform: int, most: int) -> list[np.ndarray]:
-    """Lowered layer by layer from equal bits, and from up to two more, the least total."""
-    groups = [(k, slice(None)) for k in range(len(search.counts))]
-    found = []
-    for b in range(uniform, min(uniform + 2, most) + 1):
-        bits = [np.full(n, b) for n in search.network.widths[1:]]
-        if search.holds(bits):  # more bits may do worse by chance
-            found.append(_lowered(search, bits, groups))
-    return min(found, key=search.total)
-
-
-def _lowered(
-    search: _Search, bits: list[np.ndarray], groups: list[tuple[int, Any]]
-) -> list[np.ndarray]:
-    """Each group as far down as the certificate holds, by bisection, until none can be lowered."""
-    order = sorted(groups, key=lambda g: -search.counts[g[0]] * np.size(bits[g[0]][g[1]]))
-    changed = True
-    while changed:
-        changed = False
-        for layer, part in order:
-            above, below = int(np.max(bits[layer][part])), FEWEST - 1
-            # The first trial is one bit less: most groups stay where they are.
-            trial = above - 1
-            while above - below > 1:
-                fewer = [b.copy() for b in bits]
-                fewer[layer][part] = trial
-                if search.holds(fewer):
-                    bits, above, changed = fewer, trial, True
-                else:
-                    below = trial
-                trial = (above + below) // 2
-    return bits
-
-
-def rounded(network: ReLUNetwork, bits: Sequence[np.ndarray], channels: bool) -> ReLUNetwork:
-    """The network on the grids of these bits, one number per row of each layer.
-
-    With `channels` each row of a matrix has the grid of its own largest entry.
-    """
-    weights, biases = [], []
-    for w, c, b in zip(network.weights, network.biases, bits, strict=True):
-        w, c = np.array(w), np.array(c)
-        largest = float(np.abs(c).max())
-        if channels:
-            for row, n in enumerate(b.tolist()):
-                w[row] = _on_grid(w[row], n, float(np.abs(w[row]).max()))
-        else:
-            w = _on_grid(w, int(b[0]), float(np.abs(w).max()))
-        for n in np.unique(b).tolist():
-            c[b == n] = _on_grid(c[b == n], n, largest)
-        weights.append(w)
-        biases.append(c)
-    return ReLUNetwork(weights, biases)
-
-
-def _on_grid(values: np.ndarray, bits: int, magnitude: float) -> np.ndarray:
-    if magnitude == 0:
-        return values
-    return np.asarray(Uniform.from_bits(bits, magnitude)(values))
-
-
-def _dense(network: ReLUNetwork) -> ReLUNetwork:
-    weights = [w.to_dense() if isinstance(w, SparseMatrix) else w for w in network.weights]
-    return ReLUNetwork([np.asarray(w) for w in weights], [np.asarray(b) for b in network.biases])
-
-
-def _points(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    inside = rng.uniform(size=(_SAMPLES, len(lower)))
-    corners = rng.integers(0, 2, (64, len(lower)))
-    return lower + (upper - lower) * np.concatenate([inside, corners])
-
-
-def _key(bits: Sequence[np.ndarray]) -> tuple:
-    return tuple(tuple(b.tolist()) for b in bits)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +11,9 @@ from ..networks import ReLUNetwork
 from ._outward import up
 from ._steps import entry_constant, norm_constant
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 class BitsCurve(NamedTuple):
     r"""Errors of a network whose parameters all have the same bits.
@@ -18,7 +21,7 @@ class BitsCurve(NamedTuple):
     **Attributes:**
 
     - `bits`: bits per parameter.
-    - `certified`: proven upper bounds of the largest change.
+    - `certified`: proven upper bounds of the largest change; NaN where the time ran out before.
     - `sampled`: the largest change at random points of the box, not proven.
     - `apriori`: upper bounds from the norms and sizes of the layers alone.
     - `knee`: the bits where the certified curve, in logarithms, lies farthest below the line
@@ -30,6 +33,21 @@ class BitsCurve(NamedTuple):
     sampled: Float[np.ndarray, " bits"]
     apriori: Float[np.ndarray, " bits"]
     knee: int
+
+    def figure(self, accuracy: float | None = None) -> "Figure":
+        """The three errors against the bits, the knee and the accuracy marked.
+
+        **Arguments:**
+
+        - `accuracy`: the accuracy that was asked for, if any.
+
+        **Returns:**
+
+        A figure that belongs to no window; `savefig` writes it.
+        """
+        from ._curve_figure import draw  # plotting is loaded when a figure is asked for
+
+        return draw(self, accuracy)
 
 
 def bits_curve(
@@ -46,7 +64,8 @@ def bits_curve(
 
 
 def _knee(bits: np.ndarray, errors: np.ndarray) -> int:
-    logs = np.log2(np.maximum(errors, 2.0**-1000))
+    there = np.isfinite(errors)
+    bits, logs = bits[there], np.log2(np.maximum(errors[there], 2.0**-1000))
     if len(bits) < 3:
         return int(bits[0])
     chord = logs[0] + (logs[-1] - logs[0]) * (bits - bits[0]) / (bits[-1] - bits[0])

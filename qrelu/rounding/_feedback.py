@@ -1,5 +1,6 @@
 """A network rounded layer by layer, each layer making up for what was rounded before it."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,7 +20,7 @@ from ._runs import gathered
 
 def feedback(
     net: Any,
-    q: AbstractQuantizer | AbstractCalibration,
+    q: AbstractQuantizer | AbstractCalibration | Sequence[Any],
     points: Any,
     *,
     values: Any = None,
@@ -47,7 +48,8 @@ def feedback(
         `networks.from_mlp` takes.
     - `q`: a deterministic quantizer of any grid, or a calibration such as `AbsMax(4, "channel")`,
         which chooses the grids from the unrounded parameters as `quantize(net, q)` does (layers
-        under `scan=True` one by one). Bounded grids saturate.
+        under `scan=True` one by one); or for every layer a pair of quantizers, for the matrix and
+        for the bias, as `Allocation.grids` holds them. Bounded grids saturate.
     - `points`: where the rounded network should agree, of shape $(\ldots, N_0)$; for an MLP with
         scalar input any shape. Take several per piece. Directions that the points do not determine
         (fewer points than features, units that are off, equal knots) are held near the unrounded
@@ -241,6 +243,11 @@ def _is_wrapped(node: Any) -> bool:
 def _layers(network: ReLUNetwork, biased: list[bool], q: Any, bias_quantizer: Any) -> list[_Layer]:
     """Parameters in float64, what of them is free, and their grids."""
     arrays = [w.values if isinstance(w, SparseMatrix) else w for w in network.weights]
+    if isinstance(q, list | tuple) and len(q) != network.depth:
+        raise ValueError(
+            f"`feedback(net, q, points)` must get a pair of grids for each of the {network.depth} "
+            f"layers; got {len(q)}."
+        )
     every = grids(q, [*arrays, *network.biases])
     weight_grids, bias_grids = every[: network.depth], every[network.depth :]
     if bias_quantizer is not None:

@@ -69,15 +69,33 @@ def _split(quantizer: AbstractQuantizer, shape: tuple[int, ...], count: int):
     ]
 
 
-def grids(q: AbstractQuantizer | AbstractCalibration, arrays: Sequence[Any]) -> list[Grid]:
-    """One grid per array of a network; a calibration looks at the unrounded numbers."""
+def grids(q: Any, arrays: Sequence[Any]) -> list[Grid]:
+    """One grid per array of a network, matrices first; a calibration looks at the numbers."""
     numbers = [np.asarray(a) for a in arrays]
-    chosen = q.grids(numbers) if isinstance(q, AbstractCalibration) else [q] * len(numbers)
+    if isinstance(q, AbstractCalibration):
+        chosen = q.grids(numbers)
+    elif isinstance(q, AbstractQuantizer):
+        chosen = [q] * len(numbers)
+    else:
+        chosen = [pair[i] for i in (0, 1) for pair in q]
     return [Grid(g, type_of(a), a.shape) for g, a in zip(chosen, numbers, strict=True)]
 
 
+def _is_pair(pair: Any) -> bool:
+    return (
+        isinstance(pair, list | tuple)
+        and len(pair) == 2
+        and all(isinstance(q, AbstractQuantizer) for q in pair)
+    )
+
+
 def check_rule(call: str, q: Any) -> None:
-    """A deterministic quantizer or calibration."""
+    """A deterministic quantizer or calibration, or pairs of quantizers, one per layer."""
+    if isinstance(q, list | tuple) and q and all(_is_pair(pair) for pair in q):
+        for pair in q:
+            for grid in pair:
+                check_rule(call, grid)
+        return
     if not isinstance(q, AbstractQuantizer | AbstractCalibration):
         raise TypeError(
             f"`{call}` must get a quantizer or a calibration; got {type(q).__name__}. Use, for "

@@ -1,0 +1,206 @@
+"""The search for few bits: what was tried, and lowering bits while the certificate holds."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from ..networks import ReLUNetwork
+from ._bit_grids import Grids, check_on_grids, grids_of, to_nearest
+from ._enclosure import Enclosure
+from ._pair import Layers, as_layers
+from ._search import BATCH
+
+# The symmetric grid of one bit has no zero, so that it changes the network's structure.
+FEWEST = 2
+_SAMPLES = 4096
+# A certificate with this many boxes often decides already; it is tried before the full one.
+_QUICK = 4 * BATCH
+# When the time for the search is over, certificates still get this share of their own time: the
+# bits that were found must end in one.
+_LEAST = 0.05
+
+Certify = Callable[[ReLUNetwork, int, float], Enclosure]
+Rounding = Callable[[ReLUNetwork, Grids], Any]
+
+
+class Search:
+    """Remembers which bits were certified, and how much time is left."""
+
+    def __init__(
+        self,
+        network: ReLUNetwork,
+        layers: Layers,
+        box: tuple[Float[np.ndarray, " inputs"], Float[np.ndarray, " inputs"]],
+        accuracy: float,
+        certify: Certify,
+        budget: int,
+        seconds: float,
+        search_seconds: float,
+        rounding: Rounding | None,
+        progress: Callable[[int, Enclosure], None] | None,
+        channels: bool,
+    ):
+        self.network = network
+        self.points = _points(*box)
+        self.values = layers(self.points)
+        self.accuracy = accuracy
+        self.certify = certify
+        self.budget, self.seconds = budget, seconds
+        self.deadline = time.perf_counter() + search_seconds
+        self.rounding, self.progress = rounding, progress
+        self.channels = channels
+        self.finished = True
+        self.certificates: dict[Any, Enclosure] = {}
+        self.quick: dict[Any, Enclosure] = {}
+        # With one or two free inputs a certificate is exact at once.
+        self.splits = int((box[1] > box[0]).sum()) > 2
+        self.last: tuple[Any, ReLUNetwork] | None = None
+        # The parameters that a channel's bits are spent on: its row and its bias.
+        self.counts = [w.shape[1] + 1 for w in network.weights]
+
+    def same(self, bits: int) -> list[np.ndarray]:
+        """The same bits everywhere."""
+        return [np.full(n, bits) for n in self.network.widths[1:]]
+
+    def total(self, bits: Sequence[np.ndarray]) -> int:
+        """Bits of all parameters together."""
+        return sum(int(b.sum()) * n for b, n in zip(bits, self.counts, strict=True))
+
+    def grids(self, bits: Sequence[np.ndarray]) -> Grids:
+        """The grids of these bits."""
+        return grids_of(self.network, bits, self.channels)
+
+    def rounded(self, bits: Sequence[np.ndarray]) -> ReLUNetwork:
+        """The network on the grids of these bits, rounded in the better of the ways."""
+        key = _key(bits)
+        if self.last is not None and self.last[0] == key:
+            return self.last[1]
+        grids = self.grids(bits)
+        network = to_nearest(self.network, grids)
+        if self.rounding is not None:
+            call = "allocate_bits(rounding=...)"
+            other = check_on_grids(call, self.rounding(self.network, grids), self.network, grids)
+            network = min(other, network, key=self._difference)
+        self.last = (key, network)
+        return network
+
+    def sampled(self, bits: Sequence[np.ndarray]) -> float:
+        """The largest difference at the points."""
+        return self._difference(self.rounded(bits))
+
+    def _difference(self, network: ReLUNetwork) -> float:
+        other = as_layers("allocate_bits", network, "exact")
+        return float(np.abs(other(self.points) - self.values).max())
+
+    def certificate(self, bits: Sequence[np.ndarray]) -> Enclosure:
+        """The best certificate of these bits that the budget allows."""
+        key = _key(bits)
+        if key not in self.certificates:
+            quick = self.quick.get(key)
+            found = quick if quick and self.over else self._enclosed(bits, self.budget)
+            self.certificates[key] = quick if quick and quick.upper < found.upper else found
+        return self.certificates[key]
+
+    def known(self, bits: Sequence[np.ndarray]) -> bool:
+        """Whether there is a certificate of these bits already."""
+        return _key(bits) in self.certificates or _key(bits) in self.quick
+
+    def holds(self, bits: Sequence[np.ndarray]) -> bool:
+        """Whether the accuracy is certified."""
+        # Points cannot prove, but they can refute, and cost little.
+        if self.sampled(bits) > self.accuracy:
+            return False
+        key = _key(bits)
+        if self.splits and key not in self.certificates and self.budget > _QUICK:
+            quick = self.quick[key] = self.quick.get(key) or self._enclosed(bits, _QUICK)
+            if not quick.lower <= self.accuracy < quick.upper:
+                return quick.upper <= self.accuracy
+        return self.certificate(bits).upper <= self.accuracy
+
+    @property
+    def over(self) -> bool:
+        """Whether the time for the search is over."""
+        return time.perf_counter() > self.deadline
+
+    def _enclosed(self, bits: Sequence[np.ndarray], budget: int) -> Enclosure:
+        left = self.deadline - time.perf_counter()
+        seconds = min(self.seconds, max(left, _LEAST * self.seconds))
+        found = self.certify(self.rounded(bits), budget, seconds)
+        if self.splits and seconds < self.seconds and not found.complete:
+            self.finished = False
+        if self.progress is not None:
+            self.progress(self.total(bits), found)
+        return found
+
+
+def fewest_everywhere(search: Search, most: int) -> int:
+    """The smallest number of bits that is certified when all parameters have the same."""
+    for b in range(FEWEST, most + 1):
+        if search.holds(search.same(b)):
+            return b
+    best = search.certificate(search.same(most))
+    hurry = (
+        "" if search.finished and best.complete else " The time or the budget ran out: allow more."
+    )
+    raise ValueError(
+        f"`allocate_bits(accuracy={search.accuracy:.6g})` is out of reach: the best certified "
+        f"error, with the {most} bits of the parameters' type, is {best.upper:.6g}. Ask for that "
+        'much, pass `evaluation="exact"` to leave out rounding errors of evaluations, or use '
+        f"float64.{hurry}"
+    )
+
+
+def by_layer(search: Search, uniform: int, most: int) -> list[np.ndarray]:
+    """Lowered layer by layer from equal bits, and from up to two more, the least total."""
+    groups = [(k, slice(None)) for k in range(len(search.counts))]
+    found = [search.same(uniform)]
+    for b in range(uniform, min(uniform + 2, most) + 1):
+        bits = search.same(b)
+        if search.over:
+            search.finished = False
+            break
+        if search.holds(bits):  # more bits may do worse by chance
+            found.append(lowered(search, bits, groups))
+    return min(found, key=search.total)
+
+
+def lowered(
+    search: Search, bits: list[np.ndarray], groups: list[tuple[int, Any]]
+) -> list[np.ndarray]:
+    """Each group as far down as the certificate holds, by bisection, until none can be lowered."""
+    order = sorted(groups, key=lambda g: -search.counts[g[0]] * np.size(bits[g[0]][g[1]]))
+    changed = True
+    while changed:
+        changed = False
+        for layer, part in order:
+            above, below = int(np.max(bits[layer][part])), FEWEST - 1
+            # The first trial is one bit less: most groups stay where they are.
+            trial = above - 1
+            while above - below > 1:
+                if search.over:
+                    search.finished = False
+                    return bits
+                fewer = [b.copy() for b in bits]
+                fewer[layer][part] = trial
+                if search.holds(fewer):
+                    bits, above, changed = fewer, trial, True
+                else:
+                    below = trial
+                trial = (above + below) // 2
+    return bits
+
+
+def _points(
+    lower: Float[np.ndarray, " inputs"], upper: Float[np.ndarray, " inputs"]
+) -> Float[np.ndarray, "points inputs"]:
+    rng = np.random.default_rng(0)
+    inside = rng.uniform(size=(_SAMPLES, len(lower)))
+    corners = rng.integers(0, 2, (64, len(lower)))
+    return lower + (upper - lower) * np.concatenate([inside, corners])
+
+
+def _key(bits: Sequence[np.ndarray]) -> tuple:
+    return tuple(tuple(b.tolist()) for b in bits)
