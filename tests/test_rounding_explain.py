@@ -381,3 +381,19 @@ def test_wrong_types():
         rounding.explain(NET, Uniform(1.0), POINTS)
     with pytest.raises(ValueError, match=r"worst\(count\)` must be at least 1"):
         rounding.explain(NET, NET, POINTS).worst(0)
+
+
+def test_huge_sparse_matrices_are_not_written_out():
+    shape = (200_000, 200_000)  # 320 GB
+    places = np.arange(200_000)
+    matrices = [
+        networks.SparseMatrix(np.ones(200_000), places, np.zeros(200_000, int), (shape[0], 1)),
+        networks.SparseMatrix(np.ones(200_000), places, places, shape),
+        networks.SparseMatrix(np.ones(200_000), np.zeros(200_000, int), places, (1, shape[1])),
+    ]
+    net = ReLUNetwork(matrices, [np.ones(200_000), np.ones(200_000), np.ones(1)])
+    points = np.linspace(0, 1, 5)[:, None]
+    with pytest.raises(ValueError, match=r"`explain\(net\)`.*at most 5e\+07.*got 4e\+10.*realize"):
+        rounding.explain(net, net, points)
+    with pytest.raises(ValueError, match=r"`feedback\(net\)`.*got 4e\+10.*`quantize\(net, q\)`"):
+        rounding.feedback(net, quantizers.Uniform(0.25), points)

@@ -9,7 +9,7 @@ from ..networks import ReLUNetwork, from_mlp
 from ..quantizers import unwrap
 from ._difference import Parameters, ablations, decompose
 from ._explanation import Explanation
-from ._problem import finite
+from ._problem import check_size, finite
 
 
 def explain(net: Any, qnet: Any, points: Any, *, point_weights: Any = None) -> Explanation:
@@ -49,8 +49,8 @@ def explain(net: Any, qnet: Any, points: Any, *, point_weights: Any = None) -> E
 
     **Raises:**
 
-    - `ValueError`: for different widths, no points, or parameters, points or weights that are NaN,
-        infinite or do not fit.
+    - `ValueError`: for different widths, no points, parameters, points or weights that are NaN,
+        infinite or do not fit, or sparse matrices of more than $5 \cdot 10^7$ entries with zeros.
     - `TypeError`: for something else than a network.
 
     **Reference:** derived, the proof stands above the code of the decomposition; the secant slopes
@@ -113,6 +113,11 @@ def _parameters(name: str, net: Any) -> tuple[Parameters, tuple[str, ...]]:
         )
     if network.weights[0].ndim != 2:
         raise ValueError(f"`explain({name})` must be one network; got a stack, `unstack` it first.")
+    check_size(
+        f"explain({name})",
+        network,
+        "`networks.realize` gives the values of both networks, and so the error as a whole.",
+    )
     leaves = [p for pair in zip(network.weights, network.biases, strict=True) for p in pair]
     numbers = [finite(f"explain({name}.{n})", p) for n, p in zip(names, leaves, strict=True)]
     return Parameters(numbers[::2], numbers[1::2]), tuple(names)

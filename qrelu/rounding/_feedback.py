@@ -14,7 +14,7 @@ from ._grids import Grid, check_rule, grids, is_table
 from ._knots import knots
 from ._like import like
 from ._nearest_plane import best_rounded
-from ._problem import finite, from_features
+from ._problem import check_size, finite, from_features
 from ._runs import gathered
 
 
@@ -72,7 +72,8 @@ def feedback(
 
     - `ValueError`: for points, values, weights or parameters that are NaN or infinite or do not
         fit the network, no points, a step that does not fit a parameter, several steps for a sparse
-        matrix, stochastic rounding, or a network from `wrap`.
+        matrix, sparse matrices of more than $5 \cdot 10^7$ entries with zeros, stochastic
+        rounding, or a network from `wrap`.
     - `TypeError`: for an argument that is not a network, or neither a quantizer nor a calibration.
 
     **Reference:** [babai1986] for one layer, [frantar2023] layer by layer; for the first layer
@@ -233,6 +234,7 @@ def _network(net: Any) -> tuple[ReLUNetwork, list[bool]]:
         )
     if network.weights[0].ndim != 2:
         raise ValueError("`feedback(net, ...)` is for one network; unstack them first.")
+    check_size("feedback(net)", network, "Use `quantize(net, q)`, which keeps them sparse.")
     return network, biased
 
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..networks import ReLUNetwork, SparseMatrix
 from ._grids import Snap
 
 # Directions that the points do not see are held where the unrounded parameters have them, by a
@@ -12,6 +13,10 @@ from ._grids import Snap
 # unknown returns as eps / r^2 times itself: r must be larger than the root of eps, 1.5e-8. It is
 # far below what 1,024 equidistributed hinges need, pivots of 1e-5 of the feature and more.
 RIDGE = 1e-7
+
+# Entries that sparse matrices may have when they are written out, as rounding and explaining do:
+# about eight arrays of that size are alive at once, 3 GB in all.
+LARGEST = 5 * 10**7
 
 
 class Problem(NamedTuple):
@@ -88,6 +93,17 @@ def checked_matrix(call: str, matrix: Any) -> np.ndarray:
             f"{matrix.shape}. Use `row[None, :]` for a single row."
         )
     return matrix
+
+
+def check_size(call: str, network: ReLUNetwork, cure: str) -> None:
+    """Sparse matrices that can be written out."""
+    shapes = [w.shape for w in network.weights if isinstance(w, SparseMatrix)]
+    entries = sum(rows * columns for *_, rows, columns in shapes)
+    if entries > LARGEST:
+        raise ValueError(
+            f"`{call}` must get sparse matrices of at most {LARGEST:.0e} entries together, zeros "
+            f"included, for it writes them out; got {entries:.2g}. {cure}"
+        )
 
 
 def finite(call: str, values: Any) -> np.ndarray:
