@@ -1,0 +1,127 @@
+"""What the two Lipschitz constructions share: three copies of the code, the last map, the bound."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._arguments import check_dtype, check_positive, check_whole, digits, round_up
+from ._codes import SigmaDelta, gapped_code, sample, sigma_delta
+from ._construction import Certificate, Construction, count
+from ._extraction import LARGEST_GROUP, add_median, add_values, check_code, groups
+from ._layers import Layers, Rows
+
+COPIES = 3
+# Points and steps that are no binary numbers are rounded; what this adds to the error, in units of
+# the Lipschitz constant: a few roundings of numbers of at most 1.
+_ROUNDING = Fraction(1, 2**49)
+
+
+class Plan(NamedTuple):
+    """What is asked for, checked.
+
+    n cells of m steps; B and Y of the cells -1, ..., n - 1 of the three copies, which are moved by
+    0, 1/4 and 2/4 of a cell to the right.
+    """
+
+    call: str
+    cells: int
+    steps: int
+    per_layer: int
+    lipschitz: float
+    offset: float
+    bases: np.ndarray
+    codes: np.ndarray
+    dtype: np.dtype
+    allow_rounding: bool
+
+    @property
+    def shift(self) -> float:
+        """What makes all values positive, in units of h: |B| <= nm/2 + 1, and t <= m."""
+        return float((self.cells + 1) * self.steps + 1)
+
+
+def plan(
+    call: str,
+    function: Callable[[np.ndarray], Any],
+    cells: int,
+    steps: int,
+    per_layer: Any,
+    lipschitz: Any,
+    dtype: Any,
+    allow_rounding: bool,
+) -> Plan:
+    """Check everything and encode the three copies."""
+    constant = check_positive(f"{call}(lipschitz=...)", lipschitz)
+    k = check_whole(f"{call}(per_layer=...)", per_layer, 1, LARGEST_GROUP)
+    kind = check_dtype(call, dtype)
+    check_code(f"{call}(steps={steps})", steps, kind, allow_rounding)
+    height = constant / (cells * steps)
+    middle = float(sample(call, function, np.array([0.5]), constant)[0])
+    offset = height * np.rint(middle / height)
+    made: list[SigmaDelta] = [
+        sigma_delta(function, cells, steps, lipschitz=constant, offset=offset, shift=s * steps / 4)
+        for s in range(COPIES)
+    ]
+    # The cell before the first one of copy 0 is [-1/n, 0], where the function is constant.
+    left = sigma_delta(
+        lambda x: np.full(x.shape, float(np.asarray(function(np.zeros(1)))[0])),
+        1,
+        steps,
+        lipschitz=steps * height,
+        offset=offset,
+    )
+    bases = np.stack([np.append(left.bases, made[0].bases), *(c.bases for c in made[1:])])
+    bits = [np.concatenate([left.bits, made[0].bits]), *(c.bits for c in made[1:])]
+    codes = np.stack([gapped_code(b) for b in bits])
+    return Plan(call, cells, steps, k, constant, offset, bases, codes, kind, allow_rounding)
+
+
+def finish(layers: Layers, t: Rows, code: Rows, base: Rows, made: Plan, source: str):
+    """The decoder, the median and the last map behind a front that gives t, Y and B + shift."""
+    values = add_values(layers, t, code, base, groups(made.steps, made.per_layer))
+    median = add_median(layers, values)
+    height = Fraction(made.lipschitz) / (made.cells * made.steps)
+    scale = float(made.dtype.type(float(height)))
+    bias = float(made.dtype.type(made.offset - made.shift * float(height)))
+    output = median * scale + bias
+    network = layers.network(output, made.dtype)
+    largest = max(float(np.max(np.abs(m.offset), initial=0.0)) for m in layers.maps)
+    largest = max(largest, *(float(np.max(np.abs(m.matrix.data))) for m in layers.maps))
+    check_size(made, largest)
+    # The last map gives scale u + bias instead of height (u - shift) + offset, for all values u of
+    # the median: |u - shift| <= shift.
+    ends = (Fraction(0), 2 * Fraction(made.shift))
+    slope = Fraction(scale) - height
+    constant = Fraction(bias) + height * Fraction(made.shift) - Fraction(made.offset)
+    error = height + max(abs(slope * u + constant) for u in ends)
+    if not _is_binary(height) or not _is_binary(Fraction(1, made.cells * made.steps)):
+        error += Fraction(made.lipschitz) * _ROUNDING
+    rounded = made.steps > (digits(made.dtype) + 1) // 2
+    certificate = Certificate(
+        bound=math.inf if rounded else round_up(error),
+        target="the given function",
+        domain=((0.0,), (1.0,)),
+        assumptions=f"|f(x) - f(y)| <= {made.lipschitz:g} |x - y|, and its values are computed "
+        "without error",
+        source=source,
+    )
+    return Construction(network, certificate, count(network))
+
+
+def check_size(made: Plan, largest: float) -> None:
+    """Refuse whole numbers that the type cannot hold."""
+    most = 2.0 ** digits(made.dtype)
+    if largest > most and not made.allow_rounding:
+        raise ValueError(
+            f"`{made.call}(..., dtype=...)` must be able to hold whole numbers up to "
+            f"{largest:.6g}; {made.dtype} is exact up to {most:.6g}. Use fewer cells or bits per "
+            'layer, or "float64"; `allow_rounding=True` builds it nevertheless.'
+        )
+
+
+def _is_binary(value: Fraction) -> bool:
+    d = value.denominator
+    return d & (d - 1) == 0
