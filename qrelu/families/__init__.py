@@ -1,8 +1,9 @@
-"""Approximating families under one interface: for a target, a size and a norm, a network."""
+"""Approximating families under one interface: for a target, a size and a norm, a function."""
 
 from ._approximant import Approximant as Approximant
 from ._dyadic_tree import DyadicTree as DyadicTree
 from ._family import AbstractFamily as AbstractFamily
+from ._formula import AbstractFormula as AbstractFormula
 from ._free_knot import FreeKnot as FreeKnot
 from ._quantized import Quantized as Quantized
 from ._rules import AbstractRule as AbstractRule

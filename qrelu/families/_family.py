@@ -12,7 +12,7 @@ from ._approximant import Approximant
 
 
 class AbstractFamily(eqx.Module):
-    """A sequence of sets of networks: for every size, how to approximate a target.
+    """A sequence of sets of functions: for every size, how to approximate a target.
 
     **Attributes:**
 
@@ -37,7 +37,7 @@ class AbstractFamily(eqx.Module):
 
     @abc.abstractmethod
     def pieces(self, size: int) -> int:
-        """Linear pieces of the approximant of connectivity at most `size`."""
+        """Most pieces of an approximant of connectivity at most `size`; linear ones in networks."""
 
     @abc.abstractmethod
     def fit(
@@ -68,7 +68,7 @@ def checked_size(call: str, size: int, minimum: int) -> int:
         raise TypeError(f"`{call}` must be a whole number of nonzero parameters; got {size!r}.")
     if size < minimum:
         raise ValueError(
-            f"`{call}` must be at least {minimum}, the connectivity of the smallest network of "
+            f"`{call}` must be at least {minimum}, the least connectivity of "
             f"this family; got {size}."
         )
     return int(size)

@@ -1,6 +1,6 @@
 """Any family with its parameters rounded to a grid."""
 
-from ..networks import normalize
+from ..networks import ReLUNetwork, normalize
 from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
@@ -9,7 +9,7 @@ from ._rules import AbstractRule
 
 
 class Quantized(AbstractFamily):
-    """A family whose networks are brought to the normal form and rounded.
+    """A family whose parameters are rounded; networks are brought to the normal form before.
 
     **Arguments:**
 
@@ -78,14 +78,17 @@ class Quantized(AbstractFamily):
         An `Approximant` with values exactly on the grid.
         """
         check_types("Quantized(family, rule).round(..., target, norm=...)", target, norm)
-        network = normalize(approximant.network)
-        rounded = self.rule.round(network, target, self.family, norm)
+        function = approximant.function
+        if isinstance(function, ReLUNetwork):
+            function = normalize(function)
+        rounded = self.rule.round(function, target, self.family, norm)
         notes = "; ".join(note for note in (approximant.notes, rounded.notes) if note)
         return Approximant(
-            rounded.network,
+            rounded.function,
             approximant.pieces,
             rounded.bits_per_weight,
             approximant.connectivity,
             rounded.quantizer,
             notes,
+            approximant.position_bits,
         )

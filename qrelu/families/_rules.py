@@ -15,6 +15,7 @@ from ..norms import AbstractNorm
 from ..quantizers import Uniform, quantize
 from ..targets import AbstractTarget, Data
 from ._family import AbstractFamily
+from ._formula import AbstractFormula
 
 # Samples that tell the scale of a target; a little less than the scale costs a fraction of a bit.
 _SAMPLES = 1001
@@ -23,9 +24,9 @@ _FLOOR = 16
 
 
 class Rounded(NamedTuple):
-    """A rounded network, its grid, the bits of one parameter and a note."""
+    """A rounded function, its grid, the bits of one parameter and a note."""
 
-    network: ReLUNetwork
+    function: ReLUNetwork | AbstractFormula
     quantizer: Uniform
     bits_per_weight: float
     notes: str
@@ -52,7 +53,10 @@ def _extent(target: AbstractTarget) -> _Extent:
 
 
 class AbstractRule(eqx.Module):
-    """A rule that chooses the grid for a network in its normal form."""
+    """A rule that chooses the grid for the parameters of a function.
+
+    Networks come in their normal form.
+    """
 
     @property
     @abc.abstractmethod
@@ -62,18 +66,18 @@ class AbstractRule(eqx.Module):
     @abc.abstractmethod
     def round(
         self,
-        network: ReLUNetwork,
+        function: ReLUNetwork | AbstractFormula,
         target: AbstractTarget,
         family: AbstractFamily,
         norm: AbstractNorm,
     ) -> Rounded:
-        """Round a network that was brought to the normal form."""
+        """Round the parameters of a function that approximates `target` in `norm`."""
 
 
 class Bits(AbstractRule):
     """The same number of bits for every weight and bias, at every size.
 
-    The grid is symmetric with 2^bits - 1 levels up to the network's magnitude.
+    The grid is symmetric with 2^bits - 1 levels up to the function's magnitude.
     """
 
     bits: int = eqx.field(static=True)
@@ -86,16 +90,16 @@ class Bits(AbstractRule):
         """What tables show."""
         return f"{self.bits} bits" if self.bits > 1 else "1 bit"
 
-    def round(self, network, target, family, norm) -> Rounded:
+    def round(self, function, target, family, norm) -> Rounded:
         """Round to `bits` bits."""
-        return _round_to_bits(network, self.bits)
+        return _round_to_bits(function, self.bits)
 
 
 class MatchedBits(AbstractRule):
     """The smallest number of bits whose error is at most `factor` times the unquantized error.
 
     Numbers of bits are tried upward, from `least` to `most`; every trial is measured. Where the
-    unquantized network reproduces the target up to float64 arithmetic, an error of 16 units in the
+    unquantized function reproduces the target up to float64 arithmetic, an error of 16 units in the
     last place of the target is accepted, and a note says so.
     """
 
@@ -117,17 +121,17 @@ class MatchedBits(AbstractRule):
         """What tables show."""
         return "matched bits"
 
-    def round(self, network, target, family, norm) -> Rounded:
+    def round(self, function, target, family, norm) -> Rounded:
         """Round to the smallest sufficient number of bits."""
-        error = float(norm.distance(network, target))
+        error = _error(norm, function, target)
         lower, upper = target.domain
         floor = _FLOOR * np.finfo(float).eps * _extent(target).largest
         floor *= (upper - lower) ** (1 / norm.p)
         accepted = max(self.factor * error, floor)
         exact = "the target is reproduced up to float64 arithmetic" if error <= floor else ""
         for bits in range(self.least, self.most + 1):
-            rounded = _round_to_bits(network, bits)
-            if float(norm.distance(rounded.network, target)) <= accepted:
+            rounded = _round_to_bits(function, bits)
+            if _error(norm, rounded.function, target) <= accepted:
                 return rounded._replace(notes=exact)
         if exact:
             note = f"{exact}, and no number of bits up to {self.most} does"
@@ -148,6 +152,10 @@ class TheoryStep(AbstractRule):
     x and f. A weight takes of order log M bits in a shallow family
     and at most of order $(\log M)^2$ in a family of depth log M; since one grid serves the weights
     and the biases in the units of x and of f, extreme units cost a constant number of bits more.
+
+    For the other families $K_M$ is a bound on $\sup_x \sum_k |\varphi_k(x)|$, the sum of the
+    functions that the coefficients multiply; where a function is not linear in its parameters
+    (free knots, quotients) the rule is refused.
 
     **Arguments:**
 
@@ -170,7 +178,7 @@ class TheoryStep(AbstractRule):
         """What tables show."""
         return "theory step" if self.gamma is None else f"theory step, gamma {self.gamma:g}"
 
-    def round(self, network, target, family, norm) -> Rounded:
+    def round(self, function, target, family, norm) -> Rounded:
         """Round with the step of the theorem."""
         gamma = self.gamma
         if gamma is None:
@@ -187,12 +195,30 @@ class TheoryStep(AbstractRule):
                 f"exactly by {family.name}: its error falls to zero. Give a rate: "
                 "`TheoryStep(gamma=2)`."
             )
-        radius = max(abs(end) for end in target.domain)
-        step = _step(network, gamma, radius, _extent(target).scale)
+        scale = _extent(target).scale
+        if isinstance(function, ReLUNetwork):
+            step = _step(function, gamma, max(abs(end) for end in target.domain), scale)
+        else:
+            step = _step_of_formula(function, gamma, scale, family.name)
         quantizer = Uniform(step, rounding="toward_zero")
-        bits = float(bits_per_weight(network.magnitude, step, "toward_zero"))
-        rounded = _quantized(network, quantizer)
-        return Rounded(rounded, quantizer, bits, _resolution_note(network, rounded))
+        bits = float(bits_per_weight(function.magnitude or 1.0, step, "toward_zero"))
+        rounded = _quantized(function, quantizer)
+        return Rounded(rounded, quantizer, bits, _resolution_note(function, rounded))
+
+
+def _step_of_formula(formula: AbstractFormula, gamma: float, scale: float, family: str) -> float:
+    if formula.sensitivity is None:
+        raise ValueError(
+            f"`TheoryStep()` must know how far the function moves with its parameters, and for "
+            f"{family} no bound is built in. Use `MatchedBits()` or `Bits(bits)`."
+        )
+    return scale * max(formula.connectivity, 1) ** -gamma / formula.sensitivity
+
+
+def _error(norm: AbstractNorm, function: Any, target: AbstractTarget) -> float:
+    if isinstance(function, AbstractFormula) and not function.bounded:
+        return math.inf
+    return float(norm.distance(function, target))
 
 
 def _step(network: ReLUNetwork, gamma: float, radius: float, scale: float) -> float:
@@ -222,27 +248,27 @@ def _step(network: ReLUNetwork, gamma: float, radius: float, scale: float) -> fl
     return float(scale * network.connectivity**-gamma / constant)
 
 
-def _resolution_note(network: ReLUNetwork, rounded: ReLUNetwork) -> str:
-    pairs = zip(jax.tree.leaves(network), jax.tree.leaves(rounded), strict=True)
+def _resolution_note(function: Any, rounded: Any) -> str:
+    pairs = zip(jax.tree.leaves(function), jax.tree.leaves(rounded), strict=True)
     # Smaller parameters have a finer resolution: what counts is the rounding of the largest.
-    bound = 2 * np.finfo(np.float64).eps * network.magnitude
-    if any(np.max(np.abs(before - after)) > bound for before, after in pairs):
+    bound = 2 * np.finfo(np.float64).eps * function.magnitude
+    if any(np.max(np.abs(before - after), initial=0.0) > bound for before, after in pairs):
         return ""
     return "the step is below the float64 resolution of the parameters: rounding changes nothing"
 
 
-def _quantized(network: ReLUNetwork, quantizer: Uniform) -> ReLUNetwork:
+def _quantized(function: Any, quantizer: Uniform) -> Any:
     with warnings.catch_warnings():
         # A layer on a single level is no surprise at few bits, and its error is measured; a step
         # below the resolution of the parameters is in the notes.
         warnings.filterwarnings("ignore", ".* to the single value ", UserWarning)
         warnings.filterwarnings("ignore", ".* is hardly finer than the step ", UserWarning)
-        return quantize(network, quantizer)
+        return quantize(function, quantizer)
 
 
-def _round_to_bits(network: ReLUNetwork, bits: int) -> Rounded:
-    quantizer = Uniform.from_bits(bits, network.magnitude)
-    return Rounded(_quantized(network, quantizer), quantizer, float(bits), "")
+def _round_to_bits(function: Any, bits: int) -> Rounded:
+    quantizer = Uniform.from_bits(bits, function.magnitude or 1.0)
+    return Rounded(_quantized(function, quantizer), quantizer, float(bits), "")
 
 
 def _check_bits(call: str, bits: int) -> None:

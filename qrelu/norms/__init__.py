@@ -1,7 +1,8 @@
-"""Measured distances between a piecewise-linear approximant and a target on an interval.
+"""Measured distances between an approximant and a target on an interval.
 
-Integrals over merged breakpoints and suprema by refinement, never values on a grid, in NumPy
-float64 whatever JAX is set to. Every distance is a float that carries its own uncertainty.
+Networks, their linear pieces, and the formulas of other families. Integrals over merged breakpoints
+and suprema by refinement, never values on a grid, in NumPy float64 whatever JAX is set to. Every
+distance is a float that carries its own uncertainty.
 """
 
 from ._abstract import AbstractNorm as AbstractNorm

@@ -12,7 +12,7 @@ from ._measured import Local, Measured
 
 
 class AbstractNorm(eqx.Module):
-    """A distance between a piecewise-linear approximant and a target on the target's domain.
+    """A distance between an approximant and a target on the target's domain.
 
     `p` is the exponent (1.0, 2.0 or inf) and `name` the word for tables.
     """
@@ -36,7 +36,8 @@ class AbstractNorm(eqx.Module):
         **Arguments:**
 
         - `approximant`: a `ReLUNetwork` with one input and one output, or its `Pieces`, defined on
-            the target's domain (it may be defined on more).
+            the target's domain (it may be defined on more); or the formula of another family
+            (`Approximant.function`): a polynomial, a spline, a sum of waves.
         - `target`: function with a domain, breakpoints and, if known, a curvature bound.
 
         **Returns:**
@@ -51,7 +52,7 @@ class AbstractNorm(eqx.Module):
 
         **Reference:** derived, above the rules that it uses.
         """
-        return self._between(*as_pieces(approximant, target), target)
+        return self._between(*as_pieces(approximant, target))
 
     def between(
         self,

@@ -5,11 +5,18 @@ from typing import Any
 import numpy as np
 
 from ..networks import ReLUNetwork, pieces
+from ._gap import Gap
 
 
-def as_pieces(approximant: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Breakpoints (K + 1,) and values (K + 1,) of the approximant on the target's domain."""
+def as_pieces(approximant: Any, target: Any) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Breakpoints (K + 1,), values and the target that they are measured against.
+
+    Values are (K + 1,), or (2, K) where pieces may disagree at their ends. A formula that is not
+    linear between breakpoints becomes zeros and the target `Gap`.
+    """
     a, b = domain(target)
+    if hasattr(approximant, "linear_pieces"):
+        return _of_formula(approximant, target)
     if isinstance(approximant, ReLUNetwork):
         widths = approximant.widths
         if widths[0] != 1 or widths[-1] != 1:
@@ -23,7 +30,39 @@ def as_pieces(approximant: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
             "`distance(approximant, target)` must get a `ReLUNetwork` or its `Pieces`; got "
             f"{type(approximant).__name__}. For two arrays use `between(...)`."
         )
-    return as_arrays(approximant.breakpoints, approximant.values, target)
+    return *as_arrays(approximant.breakpoints, approximant.values, target), target
+
+
+def _of_formula(formula: Any, target: Any) -> tuple[np.ndarray, np.ndarray, Any]:
+    a, b = domain(target)
+    lower, upper = formula.domain
+    _check_covered(lower, upper, a, b)
+    linear = formula.linear_pieces()
+    if linear is None:
+        gap = Gap(formula, target)
+        points = gap.cells()
+        return points, np.zeros_like(points), gap
+    t, values = linear
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "`distance(approximant, target)` must get an approximant with finite values; got NaN "
+            "or infinity. Look for a division by a vanishing gap in the fit."
+        )
+    if (t[0], t[-1]) != (a, b):
+        t, values = _cut(t, values, a, b)
+    return t, values, target
+
+
+def _cut(t: np.ndarray, values: np.ndarray, a: float, b: float) -> tuple[np.ndarray, np.ndarray]:
+    """The pieces on [a, b] with values (2, K) at their ends."""
+    first = max(int(np.searchsorted(t, a, side="right")) - 1, 0)
+    last = min(int(np.searchsorted(t, b, side="left")), len(t) - 1)
+    points = np.concatenate([[a], t[first + 1 : last], [b]])
+    ends = np.array(values[:, first:last])
+    slopes = (ends[1] - ends[0]) / np.diff(t[first : last + 1])
+    ends[0, 0] += slopes[0] * (a - t[first])
+    ends[1, -1] -= slopes[-1] * (t[last] - b)
+    return points, ends
 
 
 def domain(target: Any) -> tuple[float, float]:
@@ -64,17 +103,20 @@ def as_arrays(breakpoints: Any, values: Any, target: Any) -> tuple[np.ndarray, n
             f"{float(t[k])!r}. Look for a division by a vanishing gap in the fit."
         )
     a, b = domain(target)
-    # A few units in the last place: end points that were computed rather than copied.
-    slack = 8 * np.spacing(max(abs(a), abs(b)))
-    if t[0] > a + slack or t[-1] < b - slack:
-        raise ValueError(
-            f"`distance(approximant, target)` must get an approximant on [{a!r}, {b!r}]; got one "
-            f"on [{float(t[0])!r}, {float(t[-1])!r}]. Extend it, or give the target the smaller "
-            "domain."
-        )
+    _check_covered(float(t[0]), float(t[-1]), a, b)
     if t[0] == a and t[-1] == b:
         return t, p
     return _restricted(t, p, a, b)
+
+
+def _check_covered(lower: float, upper: float, a: float, b: float) -> None:
+    # A few units in the last place: end points that were computed rather than copied.
+    slack = 8 * np.spacing(max(abs(a), abs(b)))
+    if lower > a + slack or upper < b - slack:
+        raise ValueError(
+            f"`distance(approximant, target)` must get an approximant on [{a!r}, {b!r}]; got one "
+            f"on [{lower!r}, {upper!r}]. Extend it, or give the target the smaller domain."
+        )
 
 
 def _restricted(t: np.ndarray, p: np.ndarray, a: float, b: float) -> tuple[np.ndarray, np.ndarray]:

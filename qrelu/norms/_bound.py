@@ -41,7 +41,7 @@ def bounds(
     ends = np.maximum(np.abs(a), np.abs(b))
     far = np.maximum(np.abs(cells.lower), np.abs(cells.upper))
     size = difference.sizes[cells.owner]
-    slope = np.abs(difference.slopes[cells.owner])
+    slope = difference.steepness[cells.owner]
     # As in the quadrature: values of both functions, and the argument rounded on the way.
     noise = EPS * (4 * size + 2 * ends + 2 * far * (slope + np.abs(b - a) / h))
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,9 +1,10 @@
 """The difference of a piecewise-linear approximant and a target, cell by cell.
 
-A cell is an interval inside one linear piece with none of the target's breakpoints inside. The
-approximant is evaluated from the nearer end of its piece, p(u) + s (x - u) or p(v) - s (v - x):
-no term is then larger than the values at the two ends, so the rounding error of p(x) is a few units
-in the last place of max(|p(u)|, |p(v)|), whatever the slope.
+A cell is an interval inside one linear piece with none of the target's breakpoints inside. Two
+pieces may disagree in the point between them: each has its own two values. The approximant is
+evaluated from the nearer end of its piece, p(u) + s (x - u) or p(v) - s (v - x): no term is then
+larger than the values at the two ends, so the rounding error of p(x) is a few units in the last
+place of max(|p(u)|, |p(v)|), whatever the slope.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-EPS = float(np.finfo(np.float64).eps)
+from ._gap import EPS as EPS
+from ._gap import Gap
 
 
 class Cells(NamedTuple):
@@ -66,13 +68,16 @@ class Cuts(NamedTuple):
 class Difference:
     """`approximant - target` on [breakpoints[0], breakpoints[-1]]; see the module's text.
 
-    `sizes` is the larger of the two end values of each piece: what its rounding is measured by.
+    `left` and `right` are the approximant at the ends of each piece. `sizes` and `steepness` are
+    what the rounding of both functions is measured by: values and slopes on each piece.
     """
 
     breakpoints: np.ndarray
-    values: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
     slopes: np.ndarray
     sizes: np.ndarray
+    steepness: np.ndarray
     target: Any
     singular: np.ndarray
 
@@ -97,23 +102,30 @@ class Difference:
         u, v = self.breakpoints[owner], self.breakpoints[owner + 1]
         return np.where(
             x - u <= v - x,
-            self.values[owner] + self.slopes[owner] * (x - u),
-            self.values[owner + 1] - self.slopes[owner] * (v - x),
+            self.left[owner] + self.slopes[owner] * (x - u),
+            self.right[owner] - self.slopes[owner] * (v - x),
         )
 
     def cells(self) -> Cells:
         """The pieces, cut at the target's breakpoints."""
-        t, p = self.breakpoints, self.values
+        t, left, right = self.breakpoints, self.left, self.right
         extra = self.singular[(self.singular > t[0]) & (self.singular < t[-1])]
         where = np.searchsorted(t, extra)
         new = t[where] != extra
         if not new.any():
-            return Cells(t[:-1], t[1:], p[:-1], p[1:], np.arange(self.count))
+            return Cells(t[:-1], t[1:], left, right, np.arange(self.count))
         extra, where = extra[new], where[new]
         knots = np.insert(t, where, extra)
-        values = np.insert(p, where, self.linear(extra, where - 1))
+        values = self.linear(extra, where - 1)
         owner = np.searchsorted(t, knots[:-1], side="right") - 1
-        return Cells(knots[:-1], knots[1:], values[:-1], values[1:], owner)
+        # A cut in piece k is a lower end after that of the piece, an upper end before its own.
+        return Cells(
+            knots[:-1],
+            knots[1:],
+            np.insert(left, where, values),
+            np.insert(right, where - 1, values),
+            owner,
+        )
 
     def at(self, x: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """The difference at `x` in the pieces `owner`."""
@@ -172,11 +184,19 @@ def _name(target: Any) -> str:
 
 
 def difference(breakpoints: np.ndarray, values: np.ndarray, target: Any) -> Difference:
-    """The difference on plain arrays that are already checked."""
+    """The difference on plain arrays that are already checked.
+
+    `values` are those at the breakpoints, (K + 1,), or at both ends of each piece, (2, K).
+    """
     a, b = float(breakpoints[0]), float(breakpoints[-1])
     inside = [float(c) for c in getattr(target, "breakpoints", ()) or ()]
     ends = getattr(target, "singular_ends", None) or (False, False)
     singular = np.unique([*inside, *([a] if ends[0] else []), *([b] if ends[1] else [])])
-    slopes = np.diff(values) / np.diff(breakpoints)
-    sizes = np.maximum(np.abs(values[:-1]), np.abs(values[1:]))
-    return Difference(breakpoints, values, slopes, sizes, target, singular.astype(np.float64))
+    left, right = values if values.ndim == 2 else (values[:-1], values[1:])
+    slopes = (right - left) / np.diff(breakpoints)
+    sizes, steepness = np.maximum(np.abs(left), np.abs(right)), np.abs(slopes)
+    if isinstance(target, Gap):
+        sizes, steepness = target.scales(breakpoints)
+    return Difference(
+        breakpoints, left, right, slopes, sizes, steepness, target, singular.astype(np.float64)
+    )

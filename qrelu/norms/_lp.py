@@ -60,7 +60,7 @@ class L2(AbstractNorm):
 
 
 def _integrals(norm: L1 | L2, t: np.ndarray, p: np.ndarray, target: Any) -> Integrals:
-    if interpolates(target):
+    if interpolates(target) and p.ndim == 1:
         return integrals(t, p, target, int(norm.p))
     return integrate(difference(t, p, target), int(norm.p), norm.accuracy, norm.points)
 

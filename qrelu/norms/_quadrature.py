@@ -45,12 +45,12 @@ class _Rule(NamedTuple):
 # The target: 2 EPS |f| for the result and EPS |x f'(x)| for the argument that it rounds on the way
 # (exp(3x) rounds 3x); |f| <= |p| + |d| and |f'| <= |s| + |d'|, with |d'| about spread/h. The node
 # itself is rounded too, which moves d by EPS |x| |d'|: inside the last term.
-def _noise(cells: Cells, size: np.ndarray, slope: np.ndarray, d: np.ndarray) -> np.ndarray:
+def _noise(cells: Cells, size: np.ndarray, steepness: np.ndarray, d: np.ndarray) -> np.ndarray:
     top, bottom = d.max(axis=0), d.min(axis=0)
     h = cells.upper - cells.lower
     far = np.maximum(np.abs(cells.lower), np.abs(cells.upper))
     peak = np.maximum(top, -bottom)
-    return EPS * (4 * size + 2 * peak + 2 * far * (np.abs(slope) + (top - bottom) / h))
+    return EPS * (4 * size + 2 * peak + 2 * far * (steepness + (top - bottom) / h))
 
 
 def _rule(
@@ -74,7 +74,8 @@ def _rule(
     d[half:] = cells.right - slope * (v - x[half:])
     d -= difference.of_target(x)
     inner = d[1:-1]
-    eta = _noise(cells, difference.sizes[cells.owner], slope, inner)
+    steepness = difference.steepness[cells.owner]
+    eta = _noise(cells, difference.sizes[cells.owner], steepness, inner)
     magnitude = d * d if power == 2 else np.abs(d)
     values = h * (WEIGHTS @ magnitude[1:-1])
     if not np.isfinite(values).all():

@@ -40,7 +40,7 @@ class Sup(AbstractNorm):
 
 
 def _found(norm: Sup, t: np.ndarray, p: np.ndarray, target: Any, *, grouped: bool) -> Found:
-    if interpolates(target):
+    if interpolates(target) and p.ndim == 1:
         return Found(*suprema(t, p, target, grouped), "")
     return search(difference(t, p, target), norm.accuracy, norm.points, grouped)
 

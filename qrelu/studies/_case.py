@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import polars as pl
 
 from ..families import Quantized
@@ -139,8 +140,8 @@ def compute(part: Part, target, members: Sequence[Any], norm) -> list[dict[str, 
 
 
 def _measure(approximant, target, norm, limit: float | None) -> dict[str, Any]:
-    network = approximant.network
-    error = norm.distance(network, target)
+    function = approximant.function
+    error = norm.distance(function, target)
     if not math.isfinite(error):
         raise ValueError(f"the {norm.name} error is not finite; got {float(error)}")
     return {
@@ -154,8 +155,13 @@ def _measure(approximant, target, norm, limit: float | None) -> dict[str, Any]:
         "uncertainty": _number(error.uncertainty),
         "error_over_limit": float(error) / limit if limit else None,
         "notes": approximant.notes,
-        "dtype": str(network.weights[0].dtype),
+        "dtype": str(jnp.result_type(*_floats(function))),
     }
+
+
+def _floats(function) -> list:
+    leaves = jax.tree.leaves(function)
+    return [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
 
 def _number(value) -> float | None:
