@@ -1,7 +1,14 @@
-"""Fitting networks: greedily."""
+"""Fitting networks: by gradients, in float or through a quantizer, and greedily.
+
+- `fit` and `fit_ensemble` train networks and Equinox models with any optax optimizer.
+- `orthogonal_greedy` builds networks of one hidden layer neuron by neuron.
+"""
 
 from ._dictionary import AbstractDictionary as AbstractDictionary
 from ._dictionary import RandomReLUDictionary as RandomReLUDictionary
 from ._dictionary import ReLUDictionary as ReLUDictionary
+from ._fit import fit as fit
+from ._fit import fit_ensemble as fit_ensemble
 from ._greedy import GreedyResult as GreedyResult
 from ._greedy import orthogonal_greedy as orthogonal_greedy
+from ._record import FitResult as FitResult

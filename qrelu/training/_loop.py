@@ -1,0 +1,146 @@
+"""Many steps of an optimizer in one compiled program."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+
+from ..quantizers import quantize, unwrap, wrap
+from ._problem import Problem, objective
+
+
+class State(NamedTuple):
+    """What training changes, and what a checkpoint holds.
+
+    - `parameters`: the trained arrays, with None elsewhere.
+    - `previous`: those of the step before, whose loss is known.
+    - `optimizer`: the state of the optimizer.
+    - `alive`: whether all losses so far were finite. If not, nothing changes any more and
+        `parameters` are the last ones with a finite loss.
+    """
+
+    parameters: Any
+    previous: Any
+    optimizer: Any
+    alive: Any
+
+
+class Setting(eqx.Module):
+    """What training does not change. Ensembles have a leading axis in `rates`, `mask`, `grid`."""
+
+    problem: Problem
+    rest: Any
+    grid: Any
+    rates: Any
+    mask: Any
+    key: Any
+    loss: Any
+    where: Any = eqx.field(static=True)
+    backward: str = eqx.field(static=True)
+    optimizer: Any = eqx.field(static=True)
+    members: int = eqx.field(static=True)
+
+
+def quantized(setting: Setting, parameters: Any, grid: Any, key: Any) -> Any:
+    """The model that is evaluated: on its grid, if there is one."""
+    model = eqx.combine(parameters, setting.rest)
+    if grid is None:
+        return model
+    if getattr(grid, "rounding", None) == "stochastic":
+        wrapped = wrap(model, grid, setting.where, backward=setting.backward)
+        return unwrap(wrapped, key=key)
+    if getattr(grid, "granularity", None) == "network":
+        return quantize(model, grid)
+    return wrap(model, grid, setting.where, backward=setting.backward)
+
+
+@eqx.filter_jit
+def evaluate(setting: Setting, parameters: Any, problem: Problem) -> Any:
+    """The loss on a whole problem, of each member of an ensemble."""
+
+    def one(parameters: Any, grid: Any) -> Any:
+        model = quantized(setting, parameters, grid, setting.key)
+        return objective(setting.loss, model, problem)
+
+    return _over_members(setting, one, 1)(parameters, setting.grid)
+
+
+@eqx.filter_jit(donate="all-except-first")
+def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -> Any:
+    """`count` steps from step `first` on, and their losses.
+
+    `rows` are the points of every step, or an empty array of shape (steps, 0) for all points; its
+    length is the most steps that this program can do.
+    """
+
+    def one(state: State, grid: Any, rate: Any, mask: Any, part: Problem, key: Any) -> Any:
+        def loss_of(parameters: Any) -> Any:
+            model = quantized(setting, parameters, grid, key)
+            return objective(setting.loss, model, part)
+
+        loss, gradients = jax.value_and_grad(loss_of)(state.parameters)
+        optimizer = setting.optimizer if rate is None else setting.optimizer(rate)
+        updates, memory = optimizer.update(gradients, state.optimizer, state.parameters)
+        if mask is not None:
+            updates = jax.tree.map(jnp.multiply, updates, mask)
+        moved = optax.apply_updates(state.parameters, updates)
+        alive = state.alive & jnp.isfinite(loss)
+
+        def choose(new: Any, old: Any) -> Any:
+            return jax.tree.map(lambda a, b: jnp.where(alive, a, b), new, old)
+
+        state = State(
+            choose(moved, state.previous),
+            choose(state.parameters, state.previous),
+            choose(memory, state.optimizer),
+            alive,
+        )
+        return state, loss
+
+    steps = _over_members(setting, one, 6)
+
+    def body(i: Any, carry: Any) -> Any:
+        state, losses = carry
+        part = setting.problem.take(rows[i]) if rows.shape[1] else setting.problem
+        key = jax.random.fold_in(setting.key, first + i)
+        state, loss = steps(state, setting.grid, setting.rates, setting.mask, part, key)
+        return state, losses.at[i].set(loss.astype(losses.dtype))
+
+    dtype = setting.problem.x.dtype
+    losses = jnp.zeros((rows.shape[0], *state.alive.shape), dtype)
+    return jax.lax.fori_loop(0, count, body, (state, losses))
+
+
+@eqx.filter_jit
+def _served_ensemble(setting: Setting, parameters: Any) -> Any:
+    def one(parameters: Any, grid: Any) -> Any:
+        return unwrap(quantized(setting, parameters, grid, setting.key))
+
+    return _over_members(setting, one, 1)(parameters, setting.grid)
+
+
+def served(setting: Setting, parameters: Any) -> Any:
+    """Plain models with the values that they are evaluated with."""
+    if setting.members:
+        return _served_ensemble(setting, parameters)
+    return unwrap(quantized(setting, parameters, setting.grid, setting.key))
+
+
+def _over_members(setting: Setting, function: Any, arguments: int) -> Any:
+    """The function for one network, or mapped over the members of an ensemble.
+
+    The first arguments are of members (parameters or state, grid, rate, mask), the last two
+    (problem and key) of all of them.
+    """
+    if not setting.members:
+        return function
+
+    def axis(leaf: Any) -> int | None:
+        own = eqx.is_array(leaf) and leaf.ndim > 0 and leaf.shape[0] == setting.members
+        return 0 if own else None
+
+    if arguments == 1:
+        return eqx.filter_vmap(function, in_axes=(0, axis))
+    return eqx.filter_vmap(function, in_axes=(0, axis, 0, 0, None, None))

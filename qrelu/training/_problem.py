@@ -1,0 +1,101 @@
+"""Data to train on, in the form that the loop takes."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..networks import ReLUNetwork, realize
+from ..norms import AbstractQuadrature, GaussLegendre
+from ..targets import AbstractTarget
+from ._losses import CrossEntropy, Own
+
+# Cells and nodes for a target on its interval: 1,024 nodes.
+_CELLS, _NODES = 256, 4
+
+
+class Problem(eqx.Module):
+    """Inputs, labels and weights; the weights of data are 1/n, those of a target a quadrature's."""
+
+    x: Any
+    y: Any
+    weights: Any
+
+    @property
+    def count(self) -> int:
+        """How many points there are."""
+        return self.x.shape[0]
+
+    def take(self, rows: Any) -> "Problem":
+        """Some of the points, with the weights of a mean over them."""
+        part: Any = jax.tree.map(lambda a: a[rows], self)
+        return eqx.tree_at(lambda p: p.weights, part, part.weights * (self.count / len(rows)))
+
+
+def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Problem:
+    """Data, a target, or a function with a quadrature, checked."""
+    call = f"fit({name}=...)"
+    if isinstance(data, AbstractTarget):
+        rule = GaussLegendre(data.domain, _CELLS, _NODES)
+        x, y, w = rule.nodes, np.asarray(data(rule.nodes[:, 0])), rule.weights
+    elif isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], AbstractQuadrature):
+        function, rule = data
+        x, w = rule.nodes, rule.weights
+        inputs = x[:, 0] if isinstance(function, AbstractTarget) else x
+        y = np.asarray(function(inputs))
+    elif isinstance(data, tuple | list) and len(data) == 2:
+        x, y = (np.asarray(part) for part in data)
+        w = np.full(len(x), 1 / max(len(x), 1)) if x.ndim else np.zeros(0)
+    else:
+        raise TypeError(
+            f"`{call}` must be arrays (x, y), a target, or a pair of a function and a quadrature; "
+            f"got {type(data).__name__}."
+        )
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
+        raise ValueError(
+            f"`{call}` must have one label per point; got x of shape {x.shape} and y of shape "
+            f"{y.shape}."
+        )
+    for word, part in (("x", x), ("y", y)):
+        if not np.isfinite(part).all():
+            row = np.argwhere(~np.isfinite(part))[0][0]
+            raise ValueError(
+                f"`{call}` must be finite; {word}[{row}] is not. Leave such rows out first."
+            )
+    if x.ndim == 1 and getattr(model, "in_size", None) != "scalar":
+        x = x[:, None]
+    labels = isinstance(loss, CrossEntropy)
+    if labels and not (np.issubdtype(y.dtype, np.integer) and y.ndim == 1 and y.min() >= 0):
+        raise ValueError(
+            f'`{call}` must have whole-number labels of shape (n,) for "cross_entropy"; got '
+            f"{y.dtype} of shape {y.shape}."
+        )
+    keep = labels or isinstance(loss, Own)
+    return Problem(
+        jnp.asarray(x, dtype),
+        jnp.asarray(y) if keep else jnp.asarray(y, dtype),
+        jnp.asarray(w, dtype),
+    )
+
+
+def predict(model: Any, x: Any) -> Any:
+    """The values of any model at a batch of points."""
+    if isinstance(model, ReLUNetwork):
+        return realize(model, x)
+    return jax.vmap(model)(x)
+
+
+def objective(loss: Any, model: Any, part: Problem) -> Any:
+    """The loss of a model on some points."""
+    predictions, y = predict(model, part.x), part.y
+    if not isinstance(loss, Own | CrossEntropy):
+        predictions = predictions.reshape(part.count, -1)
+        y = y.reshape(part.count, -1)
+        if predictions.shape != y.shape:
+            raise ValueError(
+                f"`fit(model, data)` must get labels of the model's shape: the model gives "
+                f"{predictions.shape[1]} numbers per point and the data {y.shape[1]}."
+            )
+    return loss(predictions, y, part.weights)

@@ -1,0 +1,191 @@
+"""One training run from beginning to end: dispatches, evaluations, checkpoints, the record."""
+
+import time
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ._checkpoint import as_path, fingerprint, load, save
+from ._error import error_of
+from ._log import Log
+from ._loop import Setting, State, advance, evaluate, served
+from ._losses import as_loss
+from ._options import Options
+from ._order import rows_of
+from ._problem import as_problem
+from ._progress import reporting
+from ._record import FitResult, settings_of
+
+# Seconds between checkpoints.
+_OFTEN = 5.0
+_BROKEN = "a loss that is not finite"
+
+
+def run(
+    model: Any,
+    data: Any,
+    validation: Any,
+    optimizer: Any,
+    rates: Any,
+    mask: Any,
+    options: Options,
+    ensemble: bool,
+) -> FitResult:
+    """Train, as `fit` and `fit_ensemble` say."""
+    begun = time.perf_counter()
+    loss = as_loss(options.loss)
+    parameters, rest = eqx.partition(jax.tree.map(_in_jax, model), eqx.is_inexact_array)
+    dtype, members = _checked(parameters, rates, ensemble)
+    problem = as_problem("data", data, loss, model, dtype)
+    held = None if validation is None else as_problem("validation", validation, loss, model, dtype)
+    options.check(problem.count, held is not None)
+    setting = Setting(
+        problem,
+        rest,
+        None,
+        rates,
+        mask,
+        options.random_key,
+        loss,
+        options.where,
+        options.backward,
+        optimizer,
+        members,
+    )
+    # What is compiled takes the state's memory over, and the user's arrays must survive.
+    state = _spread(_start(_copy(parameters), optimizer, rates, members), members)
+    log = Log(_copy(parameters), state.alive.shape)
+    step, path = 0, as_path(options.checkpoint)
+    name = "" if path is None else _name(setting, parameters, held, options)
+    if path is not None and path.exists():
+        step, (state, log.best), arrays, log.stopped = load(path, name, (state, log.best))
+        log.restore(arrays)
+    written = time.perf_counter()
+    with reporting(options.progress, options.steps, step) as report:
+        while step < options.steps and not log.stopped:
+            now = eqx.tree_at(lambda s: s.grid, setting, options.grid(step), is_leaf=_is_none)
+            if held is not None and step % options.every == 0:
+                log.evaluate(step, evaluate(now, state.parameters, held), state.parameters)
+                if log.exhausted(options.patience):
+                    log.stopped = "no improvement"
+                    break
+            until = options.until(step)
+            rows = rows_of(setting.key, problem.count, options.batch, step, options.every)
+            state, losses = advance(now, state, rows, jnp.asarray(step), jnp.asarray(until - step))
+            log.add(np.asarray(losses)[: until - step])
+            step = until
+            if not np.isfinite(log.history[0][0]).all():
+                raise ValueError(
+                    "`fit(model, data)` must start from a finite loss; the first one is "
+                    f"{log.history[0][0]}. Look for large or missing parameters."
+                )
+            report(step, log.last)
+            if not np.asarray(state.alive).any():
+                log.stopped = _BROKEN
+            if path is not None and time.perf_counter() - written > _OFTEN:
+                save(path, name, step, (state, log.best), log.arrays(), log.stopped)
+                written = time.perf_counter()
+    if path is not None:
+        save(path, name, step, (state, log.best), log.arrays(), log.stopped)
+    setting = eqx.tree_at(
+        lambda s: s.grid, setting, options.grid(max(step - 1, 0)), is_leaf=_is_none
+    )
+    # Nobody has seen the loss after the last step: if it is not finite, the step is taken back.
+    values = evaluate(setting, state.parameters, problem)
+    finite = jnp.isfinite(values)
+    last = _chosen(finite, state.parameters, state.previous)
+    if held is not None:
+        log.evaluate(step, evaluate(setting, last, held), last)
+        last = log.best
+    history, steps = log.whole(members)
+    trained = served(setting, last)
+    error, kind = error_of(
+        trained, data, loss, log.best_loss if held is not None else None, members
+    )
+    return FitResult(
+        trained,
+        eqx.combine(last, rest),
+        history,
+        log.arrays()["evaluations"],
+        log.arrays()["evaluated"],
+        np.asarray(evaluate(setting, last, problem)),
+        error,
+        kind,
+        steps,
+        log.stopped or "all steps",
+        np.asarray(state.alive & finite),
+        time.perf_counter() - begun,
+        settings_of(dtype, steps=options.steps, batch=options.batch, loss=str(options.loss)),
+    )
+
+
+def _checked(parameters: Any, rates: Any, ensemble: bool) -> tuple[Any, int]:
+    """The type of the numbers, and how many members there are (0 for one model)."""
+    leaves = jax.tree.leaves(parameters)
+    if not leaves:
+        raise ValueError(
+            "`fit(model, data)` must get a model with floating-point arrays; got none."
+        )
+    dtype = jnp.result_type(*(leaf.dtype for leaf in leaves))
+    if not ensemble:
+        return dtype, 0
+    sizes = {leaf.shape[:1] for leaf in leaves} | ({rates.shape} if rates is not None else set())
+    if len(sizes) != 1 or sizes == {()}:
+        raise ValueError(
+            "`fit_ensemble(models, ...)` must get arrays with a common leading axis of members, "
+            f"and as many learning rates; got the axes {sorted(sizes)}. `networks.stack` makes "
+            "such models."
+        )
+    return dtype, sizes.pop()[0]
+
+
+def _start(parameters: Any, optimizer: Any, rates: Any, members: int) -> State:
+    if not members:
+        memory = optimizer.init(parameters)
+    elif rates is None:
+        memory = eqx.filter_vmap(optimizer.init)(parameters)
+    else:
+        memory = eqx.filter_vmap(lambda p, rate: optimizer(rate).init(p))(parameters, rates)
+    alive = jnp.ones((members,) if members else (), bool)
+    return State(parameters, _copy(parameters), _copy(memory), alive)
+
+
+def _spread(state: State, members: int) -> State:
+    """An ensemble over all local devices, if they can have equal parts."""
+    devices = jax.local_devices()
+    if members == 0 or len(devices) == 1 or members % len(devices):
+        return state
+    sharding = NamedSharding(Mesh(np.array(devices), ("members",)), PartitionSpec("members"))
+    return jax.device_put(state, sharding)
+
+
+def _name(setting: Setting, parameters: Any, held: Any, options: Options) -> str:
+    loose = (setting.problem, held, setting.rates, setting.mask, options.schedule)
+    form = jax.tree.structure(setting.rest)
+    plain = (options.steps, options.batch, options.every, options.patience, options.backward)
+    key = jax.random.key_data(setting.key)
+    return fingerprint(parameters, form, loose, plain, key, setting.loss)
+
+
+def _chosen(good: Any, new: Any, old: Any) -> Any:
+    def choose(a: Any, b: Any) -> Any:
+        return jnp.where(good.reshape(good.shape + (1,) * (a.ndim - good.ndim)), a, b)
+
+    return jax.tree.map(choose, new, old)
+
+
+def _in_jax(leaf: Any) -> Any:
+    floats = isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating)
+    return jnp.asarray(leaf) if floats else leaf
+
+
+def _copy(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), tree)
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None

@@ -1,0 +1,359 @@
+"""Training by gradients, against loops of optax written out."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from qrelu import networks, norms, quantizers, realize, targets
+from qrelu.quantizers import LSQ, AbsMax, Uniform
+from qrelu.training import fit, fit_ensemble
+
+KEY = jax.random.key(0)
+X = np.linspace(-1, 1, 40)
+Y = np.sin(3 * X)
+
+
+def _net(seed=0, widths=(1, 8, 1)):
+    return networks.he_normal(widths, key=jax.random.key(seed))
+
+
+def _leaves(tree):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_array))]
+
+
+def _close(a, b, rtol=1e-9):
+    for u, v in zip(_leaves(a), _leaves(b), strict=True):
+        np.testing.assert_allclose(u, v, rtol=rtol, atol=1e-12)
+
+
+def _by_hand(model, optimizer, steps, loss):
+    parameters, rest = eqx.partition(model, eqx.is_inexact_array)
+    memory = optimizer.init(parameters)
+    losses = []
+
+    @jax.jit
+    def step(parameters, memory):
+        value, gradients = jax.value_and_grad(lambda p: loss(eqx.combine(p, rest)))(parameters)
+        updates, memory = optimizer.update(gradients, memory, parameters)
+        return value, optax.apply_updates(parameters, updates), memory
+
+    for _ in range(steps):
+        value, parameters, memory = step(parameters, memory)
+        losses.append(float(value))
+    return eqx.combine(parameters, rest), losses
+
+
+def test_equals_a_loop_of_optax():
+    net, optimizer = _net(), optax.adamw(3e-3)
+    result = fit(net, (X, Y), steps=37, every=10, optimizer=optimizer)
+    loss = lambda m: jnp.mean(jnp.square(realize(m, X[:, None])[:, 0] - Y))  # noqa: E731
+    model, losses = _by_hand(net, optimizer, 37, loss)
+    np.testing.assert_allclose(result.history, losses, rtol=1e-9)
+    _close(result.model, model)
+    assert result.steps == 37 and result.stopped == "all steps" and result.error is None
+    assert result.loss == pytest.approx(float(loss(model)), rel=1e-9)
+    assert result.settings["dtype"] == "float64"
+
+
+def test_equals_a_loop_through_a_quantizer():
+    mlp, optimizer = eqx.nn.MLP("scalar", "scalar", 6, 2, key=KEY), optax.sgd(1e-2)
+    where = lambda m: [layer.weight for layer in m.layers]  # noqa: E731
+    result = fit(
+        mlp, (X, Y), steps=12, optimizer=optimizer, quantizer=AbsMax(3, "channel"), where=where
+    )
+    loss = lambda m: jnp.mean(jnp.square(jax.vmap(m)(jnp.asarray(X)) - Y))  # noqa: E731
+    wrapped = quantizers.wrap(mlp, AbsMax(3, "channel"), where)
+    model, losses = _by_hand(wrapped, optimizer, 12, loss)
+    np.testing.assert_allclose(result.history, losses, rtol=1e-9)
+    _close(result.model, quantizers.unwrap(model))
+    for row in np.asarray(result.model.layers[1].weight):
+        assert len(np.unique(row)) <= 7
+    assert len(np.unique(result.latent.layers[1].weight[0])) == 6
+
+
+def test_a_wrapped_model_trains_as_it_stands():
+    model = quantizers.wrap(_net(), LSQ(3))
+    before = [leaf for leaf in _leaves(model)]
+    result = fit(model, (X, Y), steps=30, optimizer=optax.sgd(1e-2))
+    assert result.loss < result.history[0]
+    steps = [s for s, t in zip(before, _leaves(result.latent), strict=True) if s.ndim == 0]
+    moved = [t for s, t in zip(before, _leaves(result.latent), strict=True) if s.ndim == 0]
+    assert steps and not np.array_equal(steps, moved)
+    _close(result.model, quantizers.unwrap(result.latent))
+
+
+@pytest.mark.slow
+def test_a_schedule_of_falling_bits():
+    rules = [(0, None), (20, AbsMax(5)), (45, Uniform(2**-4))]
+    result = fit(_net(), (X, Y), steps=60, every=15, quantizer=rules)
+    plain = fit(_net(), (X, Y), steps=60, every=15)
+    np.testing.assert_allclose(result.history[:20], plain.history[:20], rtol=1e-9)
+    assert result.history[20] != pytest.approx(plain.history[20], rel=1e-6)
+    for leaf in _leaves(result.model):
+        assert np.array_equal(leaf * 16, np.round(leaf * 16))
+
+
+def test_the_state_of_each_epoch_sees_every_point_once():
+    seen = []
+
+    def loss(predictions, y):
+        jax.debug.callback(lambda v: seen.append(np.asarray(v)), y, ordered=True)
+        return jnp.mean(jnp.square(predictions - y))
+
+    fit(_net(), (X[:, None], Y[:, None]), batch=8, steps=10, every=4, loss=loss, key=KEY)
+    batches = np.concatenate(seen[:10], axis=0).reshape(10, 8)
+    assert np.array_equal(np.sort(batches[:5].ravel()), np.sort(Y))
+    assert np.array_equal(np.sort(batches[5:].ravel()), np.sort(Y))
+    assert not np.array_equal(batches[:5], batches[5:])
+
+
+def test_the_same_key_gives_the_same_numbers():
+    run = lambda seed: fit(_net(), (X, Y), batch=10, steps=9, key=jax.random.key(seed))  # noqa: E731
+    first, again, other = run(1), run(1), run(2)
+    assert np.array_equal(first.history, again.history)
+    assert not np.array_equal(first.history, other.history)
+
+
+@pytest.mark.parametrize(
+    "loss, norm",
+    [pytest.param("l1", norms.L1, marks=pytest.mark.slow), ("l2", norms.L2), ("sup", norms.Sup)],
+)
+def test_a_target_is_met_in_its_norm(loss, norm):
+    target = targets.get("exp")
+    result = fit(_net(widths=(1, 12, 1)), target, steps=200, loss=loss)
+    assert result.error_kind == "exact distance"
+    network = jax.tree.map(np.asarray, result.model)
+    assert float(result.error) == float(norm().distance(network, target))
+    start = norm().distance(jax.tree.map(np.asarray, _net(widths=(1, 12, 1))), target)
+    assert float(result.error) < 0.5 * float(start)
+
+
+def test_functions_of_several_variables():
+    rule = norms.GaussLegendre((0, 1), cells=(6, 6), points=2)
+    f = lambda x: x[:, 0] * x[:, 1]  # noqa: E731
+    net = _net(widths=(2, 8, 1))
+    result = fit(net, (f, rule), steps=1)
+    values = np.asarray(realize(net, rule.nodes))[:, 0]
+    assert result.history[0] == pytest.approx(rule.weights @ (values - f(rule.nodes)) ** 2)
+
+
+def test_classes():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    labels = (x[:, 0] > x[:, 1]).astype(np.int64)
+    result = fit(
+        _net(widths=(2, 8, 2)), (x, labels), steps=150, loss="cross_entropy", validation=(x, labels)
+    )
+    right = np.asarray(realize(result.model, x)).argmax(axis=1) == labels
+    assert right.mean() > 0.95
+    assert result.error == pytest.approx(result.evaluations.min()) and result.error_kind != "none"
+
+
+def test_the_best_model_is_kept_and_training_ends_early():
+    # Validation labels are the negatives: the better the fit, the worse the validation.
+    result = fit(
+        _net(),
+        (X, Y),
+        steps=400,
+        every=5,
+        validation=(X, -Y),
+        patience=4,
+        optimizer=optax.adam(1e-2),
+    )
+    assert result.stopped == "no improvement" and result.steps < 400
+    best = int(np.argmin(result.evaluations))
+    assert len(result.evaluations) == best + 1 + 4
+    values = np.asarray(realize(result.model, X[:, None]))[:, 0]
+    assert np.mean((values + Y) ** 2) == pytest.approx(result.evaluations[best])
+
+
+def test_a_loss_that_is_not_finite_ends_training_in_the_last_good_state():
+    result = fit(_net(), (X, Y), steps=100, every=7, optimizer=optax.sgd(1e3))
+    assert result.stopped == "a loss that is not finite" and not result.finite
+    assert np.isfinite(result.history[:-1]).all() and not np.isfinite(result.history[-1])
+    assert result.steps == len(result.history) - 1 < 100
+    assert result.loss == pytest.approx(result.history[-2], rel=1e-9)
+    assert all(np.isfinite(leaf).all() for leaf in _leaves(result.model))
+
+
+@pytest.mark.parametrize("grids", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_an_ensemble_is_its_members(grids):
+    nets = [_net(seed) for seed in range(2)]
+    rates, bits = [1e-3, 3e-2], [3, 6]
+    result = fit_ensemble(
+        networks.stack(nets),
+        (X, Y),
+        steps=25,
+        every=10,
+        batch=20,
+        key=KEY,
+        learning_rates=rates,
+        quantizer=AbsMax(jnp.array(bits)) if grids else None,
+    )
+    assert result.history.shape == (25, 2) and result.finite.all()
+    for i, net in enumerate(nets):
+        alone = fit(
+            net,
+            (X, Y),
+            steps=25,
+            every=10,
+            batch=20,
+            key=KEY,
+            optimizer=optax.adam(rates[i]),
+            quantizer=AbsMax(bits[i]) if grids else None,
+        )
+        np.testing.assert_allclose(result.history[:, i], alone.history, rtol=1e-6)
+        _close(networks.unstack(result.model)[i], alone.model, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_one_member_that_fails_leaves_the_others_alone():
+    nets = networks.stack([_net(0), _net(1)])
+    rates = [1e-2, 1e3]
+    result = fit_ensemble(nets, (X, Y), steps=60, optimizer=optax.sgd, learning_rates=rates)
+    assert result.finite.tolist() == [True, False] and result.stopped == "all steps"
+    assert np.isfinite(result.loss).all()
+    alone = fit(_net(0), (X, Y), steps=60, optimizer=optax.sgd(1e-2))
+    np.testing.assert_allclose(result.history[:, 0], alone.history, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_padding_stays_zero():
+    small, widths = _net(0, (1, 3, 1)), (1, 5, 1)
+    nets = networks.stack([networks.pad(small, widths), _net(1, widths)])
+    mask = networks.stack([networks.mask(small, widths), networks.mask(_net(1, widths), widths)])
+    optimizer = optax.adamw(1e-2, weight_decay=0.1)
+    result = fit_ensemble(nets, (X, Y), steps=20, mask=mask, optimizer=optimizer)
+    alone = fit(small, (X, Y), steps=20, optimizer=optimizer)
+    _close(networks.unstack(result.model)[0], networks.pad(alone.model, widths), rtol=1e-6)
+
+
+def test_a_resumed_run_equals_the_undisturbed_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("qrelu.training._run._OFTEN", 0.0)
+    path = tmp_path / "run.ckpt"
+    options = dict(batch=10, steps=50, every=8, validation=(X, Y), key=KEY, quantizer=AbsMax(4))
+    whole = fit(_net(), (X, Y), **options)
+
+    class Stop(Exception):
+        pass
+
+    from qrelu.training import _run
+
+    save, count = _run.save, []
+
+    def interrupted(*arguments):
+        save(*arguments)
+        count.append(1)
+        if len(count) == 3:
+            raise Stop
+
+    monkeypatch.setattr(_run, "save", interrupted)
+    with pytest.raises(Stop):
+        fit(_net(), (X, Y), checkpoint=path, **options)
+    resumed = fit(_net(), (X, Y), checkpoint=path, **options)
+    finished = fit(_net(), (X, Y), checkpoint=path, **options)
+    for other in (resumed, finished):
+        assert np.array_equal(whole.history, other.history)
+        assert np.array_equal(whole.evaluations, other.evaluations)
+        assert all(
+            np.array_equal(a, b)
+            for a, b in zip(_leaves(whole.model), _leaves(other.model), strict=True)
+        )
+    with pytest.raises(ValueError, match="another problem"):
+        fit(_net(1), (X, Y), checkpoint=path, **options)
+    with pytest.raises(ValueError, match="another problem"):
+        fit(_net(), (X, 2 * Y), checkpoint=path, **options)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="damaged"):
+        fit(_net(), (X, Y), checkpoint=path, **options)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent("""
+        import sys, jax, numpy as np
+        jax.config.update("jax_enable_x64", True)
+        from qrelu import networks
+        from qrelu.training import _run, fit
+        _run._OFTEN = 0.0
+        x = np.linspace(-1, 1, 40)
+        net = networks.he_normal((1, 8, 8, 1), key=jax.random.key(0))
+        path = None if sys.argv[1] == "none" else sys.argv[1]
+        result = fit(net, (x, np.sin(3 * x)), batch=10, steps=3000, every=5, checkpoint=path)
+        np.save(sys.argv[2], result.history)
+        """)
+    )
+    call = lambda *a: [sys.executable, str(script), *map(str, a)]  # noqa: E731
+    subprocess.run(call("none", tmp_path / "whole.npy"), check=True)
+    checkpoint = tmp_path / "run.ckpt"
+    for _ in range(3):
+        process = subprocess.Popen(call(checkpoint, tmp_path / "resumed.npy"))
+        while not checkpoint.exists() and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(2.0)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(call(checkpoint, tmp_path / "resumed.npy"), check=True)
+    assert np.array_equal(np.load(tmp_path / "whole.npy"), np.load(tmp_path / "resumed.npy"))
+
+
+def test_numpy_models_are_left_as_they_were():
+    net = jax.tree.map(np.asarray, _net())
+    before = [leaf.copy() for leaf in jax.tree.leaves(net)]
+    in_jax = _net()
+    fit(net, (X, Y), steps=3)
+    fit(in_jax, (X, Y), steps=3)
+    assert all(np.array_equal(a, b) for a, b in zip(before, jax.tree.leaves(in_jax), strict=True))
+
+
+@pytest.mark.parametrize(
+    "options, error, match",
+    [
+        ({"batch": 41}, ValueError, "at most the 40 points"),
+        ({"batch": 0}, ValueError, "positive"),
+        ({"steps": 0}, ValueError, "positive"),
+        ({"loss": "mse"}, ValueError, "cross_entropy"),
+        ({"loss": 0.5}, ValueError, "p >= 1"),
+        ({"patience": 3}, ValueError, "validation"),
+        ({"quantizer": 4}, TypeError, "AbsMax"),
+        ({"quantizer": LSQ(4)}, TypeError, "quantizers.wrap"),
+        ({"quantizer": [(5, AbsMax(4))]}, ValueError, "from step 0"),
+        ({"quantizer": [(0, None), (0, AbsMax(4))]}, ValueError, "increasing"),
+        ({"backward": "other"}, ValueError, "latent"),
+        ({"checkpoint": "/nowhere/run.ckpt"}, ValueError, "existing folder"),
+        ({"data": (X, Y[:-1])}, ValueError, "one label per point"),
+        ({"data": (X, np.where(X > 0.9, np.nan, Y))}, ValueError, r"y\[38\] is not"),
+        ({"data": (X, np.stack([Y, Y], 1))}, ValueError, "1 numbers per point and the data 2"),
+        ({"data": (np.zeros((0, 1)), np.zeros(0))}, ValueError, "one label"),
+        ({"data": "exp"}, TypeError, "a target"),
+        ({"loss": "cross_entropy"}, ValueError, "whole-number labels"),
+        ({"model": {"n": 3}}, ValueError, "floating-point"),
+    ],
+)
+def test_bad_input(options, error, match):
+    options = {"model": _net(), "data": (X, Y), "steps": 2} | options
+    with pytest.raises(error, match=match):
+        fit(options.pop("model"), options.pop("data"), **options)
+
+
+def test_a_start_that_is_not_finite():
+    net = jax.tree.map(lambda leaf: leaf * np.inf, _net())
+    with pytest.raises(ValueError, match="finite loss"):
+        fit(net, (X, Y), steps=5)
+
+
+def test_a_stack_is_needed_for_an_ensemble():
+    with pytest.raises(ValueError, match="leading axis"):
+        fit_ensemble(_net(), (X, Y), steps=2)
