@@ -273,10 +273,12 @@ def test_papers_grid():
 
 
 def test_nan_infinity_and_subnormals():
-    x = np.array([np.nan, np.inf, -np.inf, 5e-324, -5e-324, -0.0])
+    x = np.array([np.nan, np.inf, -np.inf, 5e-324, -5.6e-309, -0.0])
+    single = np.array([np.nan, np.inf, -np.inf, 1e-45, -1e-38, -0.0], np.float32)
     unbounded = quantizers.Uniform(0.1, "floor")
     bounded = quantizers.Uniform.from_bits(3, 0.75, "floor")
-    for xs in (x, x.astype(np.float32)):
+    for xs in (x, single):
+        assert (xs[3:5] != 0).all()
         for value in (unbounded(xs), unbounded(jnp.asarray(xs)), jax.jit(unbounded)(xs)):
             assert np.isnan(value[0]) and value[1] == np.inf and value[2] == -np.inf
             assert np.array_equal(value[3:], [0, 0, 0])

@@ -36,7 +36,8 @@ class Uniform(AbstractUniformGrid):
     Rounding: "nearest" takes the code nearest to the exact quotient $x/\mathrm{step}$, ties to the
     even code; "floor" the largest grid value not above $x$; "toward_zero" the grid value of the
     sign of $x$ that is largest with $|q(x)| \le |x|$, so that no entry grows. All three are
-    idempotent and monotone, and all send zero to zero when there are two bits or more.
+    idempotent and monotone, and all send zero to zero when there are two bits or more. Subnormal
+    numbers count as zero, in NumPy as in XLA: the floor of a negative one is zero.
     "stochastic" needs a key and takes one of the two neighboring grid values $v \le x \le w$ at
     random, $w$ with probability $(x - v)/(w - v)$, so that the mean is $x$ inside the grid (the
     probability is a multiple of $2^{-23}$, in float64 of $2^{-52}$). Grid values stay.
