@@ -107,14 +107,26 @@ def sigma_delta(
     values = sample(call, function, places / (n * m), constant)
     height = constant / (n * m)
     f = (values - float(offset)) / height
-    g = bases = np.rint(f[:, 0])
-    bits = np.zeros((len(f), m), np.int64)
-    for k in range(m):
-        bits[:, k] = f[:, k + 1] >= g
-        g = g + 2 * bits[:, k] - 1
+    bases = np.rint(f[:, 0])
     return SigmaDelta(
-        places[:, 0] / (n * m), bases, bits, 1 / (n * m), height, float(offset), height
+        places[:, 0] / (n * m),
+        bases,
+        modulate(f, bases),
+        1 / (n * m),
+        height,
+        float(offset),
+        height,
     )
+
+
+def modulate(values: np.ndarray, bases: np.ndarray) -> np.ndarray:
+    """The bits for values at the ends of the steps, in units of h, one row per cell."""
+    bits = np.zeros((values.shape[0], values.shape[1] - 1), np.int64)
+    g = bases
+    for k in range(bits.shape[1]):
+        bits[:, k] = values[:, k + 1] >= g
+        g = g + 2 * bits[:, k] - 1
+    return bits
 
 
 def sample(

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse
 
 from ._arguments import check_dtype, check_whole, digits
 from ._codes import gapped_code
@@ -31,20 +30,18 @@ class Group(NamedTuple):
 
     def units(self, y: Rows) -> tuple[Rows, Rows]:
         """The two halves of all steps: thresholds outside, copies of y inside."""
-        ones = np.ones((len(self.thresholds), 1))
-        spread = scipy.sparse.kron(ones, scipy.sparse.eye_array(y.count))
+        spread = np.tile(np.eye(y.count), (len(self.thresholds), 1))
         low = y.combine(self.slope * spread) - np.repeat(self.thresholds, y.count)
         return low + 1.0, low
 
     def read(self, high: Rows, low: Rows, copies: int) -> list[Rows]:
         """The k bits, first bit first, from the units."""
-        steps, same = high - low, scipy.sparse.eye_array(copies)
-        return [steps.combine(scipy.sparse.kron(row[None, :], same)) for row in self.changes]
+        steps, same = high - low, np.eye(copies)
+        return [steps.combine(np.kron(row[None, :], same)) for row in self.changes]
 
     def rest(self, y: Rows, high: Rows, low: Rows) -> Rows:
         """The code of the following bits."""
-        same = scipy.sparse.eye_array(y.count)
-        taken = (high - low).combine(scipy.sparse.kron(self.jumps[None, :], same))
+        taken = (high - low).combine(np.kron(self.jumps[None, :], np.eye(y.count)))
         return y * 4.0**self.bits - taken
 
 

@@ -7,8 +7,8 @@ import scipy.sparse
 
 from ..networks import ReLUNetwork, sparsify
 
-# Matrices up to this many entries are kept dense on the way to `sparsify`: half a megabyte.
-_SMALL = 1 << 16
+# Layers up to this many units are put together with dense matrices, which is faster (measured).
+_NARROW = 512
 
 
 class Rows(NamedTuple):
@@ -26,19 +26,16 @@ class Rows(NamedTuple):
         return self + (other * -1.0 if isinstance(other, Rows) else -other)
 
     def __mul__(self, factor: Any) -> "Rows":
-        """Times a number, or a number per row."""
-        if np.ndim(factor):
-            scale = scipy.sparse.diags_array(np.asarray(factor, np.float64))
-            return Rows(scipy.sparse.csr_array(scale @ self.matrix), self.offset * factor)
         return Rows(self.matrix * float(factor), self.offset * factor)
 
     def __getitem__(self, rows: Any) -> "Rows":  # pyright: ignore[reportIncompatibleMethodOverride]
         return Rows(self.matrix[rows], self.offset[rows])
 
-    def combine(self, coefficients: Any) -> "Rows":
+    def combine(self, coefficients: np.ndarray) -> "Rows":
         """coefficients @ rows."""
-        c = scipy.sparse.csr_array(coefficients)
-        return Rows(scipy.sparse.csr_array(c @ self.matrix), c @ self.offset)
+        narrow = isinstance(self.matrix, np.ndarray)
+        c = coefficients if narrow else scipy.sparse.csr_array(coefficients)
+        return Rows(c @ self.matrix, c @ self.offset)
 
     @property
     def count(self) -> int:
@@ -48,8 +45,14 @@ class Rows(NamedTuple):
 
 def stack(parts: list[Rows]) -> Rows:
     """All rows, one below the other."""
-    matrix = scipy.sparse.csr_array(scipy.sparse.vstack([p.matrix for p in parts]))
-    return Rows(matrix, np.concatenate([p.offset for p in parts]))
+    matrices = [p.matrix for p in parts]
+    narrow = isinstance(matrices[0], np.ndarray)
+    together = np.concatenate if narrow else lambda m: scipy.sparse.vstack(m, format="csr")
+    return Rows(together(matrices), np.concatenate([p.offset for p in parts]))
+
+
+def _identity(size: int) -> Any:
+    return np.eye(size) if size <= _NARROW else scipy.sparse.eye_array(size, format="csr")
 
 
 class Layers:
@@ -57,23 +60,21 @@ class Layers:
 
     def __init__(self, inputs: int):
         self.maps: list[Rows] = []
-        self.units = Rows(scipy.sparse.csr_array(scipy.sparse.eye_array(inputs)), np.zeros(inputs))
+        self.units = Rows(_identity(inputs), np.zeros(inputs))
 
     def relu(self, *parts: Rows) -> list[Rows]:
         """Append a hidden layer of all these rows; the same parts, as functions of its units."""
         rows = stack(list(parts))
         self.maps.append(rows)
-        identity = scipy.sparse.csr_array(scipy.sparse.eye_array(rows.count))
-        ends = np.cumsum([0, *(p.count for p in parts)])
-        return [
-            Rows(identity[a:b], np.zeros(b - a)) for a, b in zip(ends[:-1], ends[1:], strict=True)
-        ]
+        units = Rows(_identity(rows.count), np.zeros(rows.count))
+        ends = np.cumsum([0, *(p.count for p in parts)]).tolist()
+        return [units[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
 
     def network(self, output: Rows, dtype: Any) -> ReLUNetwork:
         """The network with these outputs."""
         maps = [*self.maps, output]
-        for m in maps:
-            m.matrix.eliminate_zeros()
         weights = [m.matrix.astype(dtype) for m in maps]
-        weights = [w.toarray() if w.shape[0] * w.shape[1] <= _SMALL else w for w in weights]
+        for w in weights:
+            if scipy.sparse.issparse(w):
+                w.eliminate_zeros()
         return sparsify(ReLUNetwork(weights, [m.offset.astype(dtype) for m in maps]))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from ._arguments import check_whole
 from ._construction import Construction
@@ -77,7 +76,7 @@ def lipschitz_by_bits(
     layers = Layers(1)
     quarters = np.arange(4 * n)
     (r,) = layers.relu(
-        Rows(scipy.sparse.csr_array(np.full((4 * n, 1), 4.0 * n)), -quarters.astype(np.float64))
+        Rows(np.full((4 * n, 1), 4.0 * n), -quarters.astype(np.float64))
     )
     parts = [_copy(made, s, r) for s in range(COPIES)]
     t, code, base = (stack(list(rows)) for rows in zip(*parts, strict=True))

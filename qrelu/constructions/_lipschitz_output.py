@@ -89,7 +89,7 @@ def finish(layers: Layers, t: Rows, code: Rows, base: Rows, made: Plan, source: 
     output = median * scale + bias
     network = layers.network(output, made.dtype)
     largest = max(float(np.max(np.abs(m.offset), initial=0.0)) for m in layers.maps)
-    largest = max(largest, *(float(np.max(np.abs(m.matrix.data))) for m in layers.maps))
+    largest = max(largest, *(float(abs(m.matrix).max()) for m in layers.maps))
     check_size(made, largest)
     # The last map gives scale u + bias instead of height (u - shift) + offset, for all values u of
     # the median: |u - shift| <= shift.

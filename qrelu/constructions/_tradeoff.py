@@ -83,17 +83,11 @@ def trade_depth_for_precision(
             "`trade_depth_for_precision(to=...)` must have at least one bit after the point for a "
             f"network with fractions; got {to.fraction_bits}."
         )
-    maps: list[_Map] = []
     if signed:
         first = layers[0]
-        identity = scipy.sparse.eye_array(first.shape[1] - 1)
-        split = scipy.sparse.vstack([identity, -identity])
-        maps.append(_map(split, np.zeros(split.shape[0])))
         a, beta = first[:, :-1], first[:, -1:]
         layers[0] = scipy.sparse.csr_array(scipy.sparse.hstack([a, -a, beta]))
-    for layer, (before, after) in zip(layers, needs, strict=True):
-        maps += _split(layer, before, after, to)
-    result = ReLUNetwork([m.matrix for m in maps], [m.bias for m in maps])
+    result = _network(layers, needs, to.integer_bits, to.fraction_bits, signed)
     inputs = network.widths[0]
     certificate = Certificate(
         bound=0.0,
@@ -102,8 +96,27 @@ def trade_depth_for_precision(
         exact=True,
         source="derived; the tradeoff is that of ou2024, recalled",
     )
-    result = sparsify(result)
     return Construction(result, certificate, count(result))
+
+
+def on_grid(network: ReLUNetwork, integer_bits: int, fraction_bits: int) -> ReLUNetwork:
+    """`trade_depth_for_precision` with as few digits as possible, for grids of any size."""
+    layers = [_entries(w, b) for w, b in zip(network.weights, network.biases, strict=True)]
+    needs = [_bits(layer, f"layer {l}") for l, layer in enumerate(layers)]
+    return _network(layers, needs, integer_bits, fraction_bits, False)
+
+
+def _network(
+    layers: list[Any], needs: list[tuple[int, int]], i: int, b: int, signed: bool
+) -> ReLUNetwork:
+    maps: list[_Map] = []
+    if signed:
+        identity = scipy.sparse.eye_array((layers[0].shape[1] - 1) // 2)
+        split = scipy.sparse.vstack([identity, -identity])
+        maps.append(_map(split, np.zeros(split.shape[0])))
+    for layer, (before, after) in zip(layers, needs, strict=True):
+        maps += _split(layer, before, after, i, b)
+    return sparsify(ReLUNetwork([m.matrix for m in maps], [m.bias for m in maps]))
 
 
 class _Map(NamedTuple):
@@ -155,9 +168,8 @@ def _check_on(grid: FixedPoint, needs: list[tuple[int, int]]) -> None:
             )
 
 
-def _split(layer: Any, before: int, after: int, to: FixedPoint) -> list[_Map]:
+def _split(layer: Any, before: int, after: int, i: int, b: int) -> list[_Map]:
     """The maps that together are this one."""
-    i, b = to.integer_bits, to.fraction_bits
     whole = max(math.ceil(before / i), 1)
     broken = max(math.ceil(after / b), 1) if after else 1
     count_ = max(whole, broken)
