@@ -44,7 +44,7 @@ class Options:
         given = self.quantizer
         if not isinstance(given, list | tuple):
             given = [(0, given)]
-        pairs = [tuple(pair) if isinstance(pair, list | tuple) else (pair,) for pair in given]
+        pairs: list[Any] = [p if isinstance(p, list | tuple) else (p,) for p in given]
         starts = [pair[0] for pair in pairs if len(pair) == 2]
         whole = all(isinstance(s, numbers.Integral) for s in starts)
         if not pairs or len(starts) < len(pairs) or not whole or starts[0] != 0:
