@@ -1,8 +1,33 @@
 """Networks that a proof writes down, each with its certificate and its counts."""
 
+from ._codes import SigmaDelta as SigmaDelta
+from ._codes import gapped_code as gapped_code
+from ._codes import sigma_delta as sigma_delta
 from ._construction import Certificate as Certificate
 from ._construction import Construction as Construction
 from ._construction import Counts as Counts
 from ._construction import alphabet as alphabet
 from ._construction import count as count
 from ._construction import topology as topology
+from ._designs import Design as Design
+from ._designs import best_design as best_design
+from ._extraction import bit_extraction as bit_extraction
+from ._lifting import lift as lift
+from ._lipschitz_by_bits import lipschitz_by_bits as lipschitz_by_bits
+from ._lipschitz_by_lookup import lipschitz_by_lookup as lipschitz_by_lookup
+from ._lipschitz_by_slopes import lipschitz_by_slopes as lipschitz_by_slopes
+from ._piecewise import piecewise_polynomial as piecewise_polynomial
+from ._polynomial import monomial as monomial
+from ._polynomial import polynomial as polynomial
+from ._product import product as product
+from ._product import unit_product as unit_product
+from ._regimes import BuiltNetwork as BuiltNetwork
+from ._regimes import RegimeDiagram as RegimeDiagram
+from ._regimes import regime_diagram as regime_diagram
+from ._smooth import smooth as smooth
+from ._spline import spline as spline
+from ._square import sawtooth as sawtooth
+from ._square import square as square
+from ._tradeoff import trade_depth_for_precision as trade_depth_for_precision
+from ._wave import cosine as cosine
+from ._wave import sine as sine

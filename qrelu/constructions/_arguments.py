@@ -1,0 +1,90 @@
+"""Checks of what the constructions are asked for, and bounds that are rounded upwards."""
+
+import math
+import operator
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Number: TypeAlias = float | int | np.number
+
+
+def check_accuracy(call: str, accuracy: Any) -> float:
+    """A number in (0, 1)."""
+    value = float(accuracy)
+    if not 0 < value < 1:
+        raise ValueError(
+            f"`{call}(accuracy=...)` must lie strictly between 0 and 1; got {accuracy}. It is the "
+            "error that the network may have; scale the function if larger errors make sense."
+        )
+    return value
+
+
+def check_positive(call: str, value: Any) -> float:
+    """A positive finite number."""
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"`{call}` must be positive and finite; got {value}.")
+    return number
+
+
+def check_whole(call: str, value: Any, lowest: int, most: int | None = None) -> int:
+    """A Python integer of a range."""
+    span = f"of at least {lowest}" if most is None else f"from {lowest} to {most}"
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"`{call}` must be a whole number {span}; got {value!r}.") from None
+    if number < lowest or (most is not None and number > most):
+        raise ValueError(f"`{call}` must be a whole number {span}; got {number}.")
+    return number
+
+
+def check_dtype(call: str, dtype: Any) -> np.dtype:
+    """float32 or float64."""
+    kind = np.dtype(dtype)
+    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"`{call}(dtype=...)` must be float32 or float64; got {kind}.")
+    return kind
+
+
+def digits(dtype: np.dtype) -> int:
+    """The binary digits of a float: 24 or 53."""
+    return int(np.finfo(dtype).nmant) + 1
+
+
+def check_levels(call: str, levels: int, most: int, dtype: np.dtype, allow_rounding: bool) -> None:
+    """Refuse levels whose values need more digits than the type has."""
+    if levels > most and not allow_rounding:
+        wider = ' Use "float64" or' if dtype == np.float32 else ""
+        raise ValueError(
+            f"`{call}` must need at most {most} levels of squaring in {dtype}; got {levels}. The "
+            "values at the points of the finest level have more digits than the type: evaluated "
+            f"in it, the network is further from its target than the certificate says.{wider} "
+            "`allow_rounding=True` builds it nevertheless, for exact evaluation."
+        )
+
+
+def levels_for(error: Fraction) -> int:
+    """The least m >= 1 with 4^-(m + 1) <= error."""
+    m = 1
+    while Fraction(1, 4 ** (m + 1)) > error:
+        m += 1
+    return m
+
+
+def power_above(value: Fraction) -> int:
+    """The least p with value <= 2^p, for a positive value."""
+    p = value.numerator.bit_length() - value.denominator.bit_length() - 1
+    while Fraction(2) ** p < value:
+        p += 1
+    return p
+
+
+def round_up(value: Fraction) -> float:
+    """The least float64 that is not below a fraction."""
+    near = float(value)
+    return near if Fraction(near) >= value else math.nextafter(near, math.inf)
