@@ -80,12 +80,24 @@ def _numbers(dtype, count, seed=0):
     return x
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+# Around a grid, with its values.
+AROUND = {
+    "clipped": quantizers.Clipped(QUANTIZERS["affine"]),
+    "learned step": quantizers.LearnedStep(QUANTIZERS["4 bits"]),
+}
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[] if n in FIRST else pytest.mark.slow) for n in PATHS]
+    "name, dtype",
+    [
+        pytest.param(name, dtype, marks=[] if cheap else pytest.mark.slow)
+        for name in (*QUANTIZERS, *AROUND)
+        for dtype in DTYPES
+        for cheap in [name in FIRST and (dtype is np.float32 or name == "nearest")]
+    ],
 )
 def test_a_million_numbers_have_the_same_bits_on_every_path(name, dtype):
-    q = QUANTIZERS[name]
+    q = (QUANTIZERS | AROUND)[name]
     x = _numbers(dtype, 10**6)
     served = q(x, KEY)
     assert type(served) is np.ndarray and served.dtype == dtype
@@ -93,25 +105,33 @@ def test_a_million_numbers_have_the_same_bits_on_every_path(name, dtype):
     assert np.array_equal(np.isinf(served), np.isinf(x) if unbounded else np.zeros(x.shape, bool))
     array = jnp.asarray(x)
     assert _bits(q(array, KEY)) == _bits(served)
+    rows, keys = array.reshape(8, -1), jax.random.split(KEY, 8)
     finite = jnp.where(jnp.isinf(array), 0, array)
 
     @jax.jit
     def paths(array, finite):
-        rows = array.reshape(1000, 1000)
-        over_rows = jax.vmap(q)(rows) if name not in RANDOM else q(rows.reshape(-1), KEY)
-        return q(array, KEY), over_rows.reshape(-1), q.decode(q.encode(finite, KEY))
+        over_rows = jax.vmap(q)(rows, keys if name in RANDOM else None)
+        return q(array, KEY), over_rows, q.decode(q.encode(finite, KEY))
 
     jitted, mapped, decoded = paths(array, finite)
     assert _bits(jitted) == _bits(served)
-    assert _bits(mapped) == _bits(served)
+    if name in RANDOM:
+        alone = [q(row, key) for row, key in zip(np.asarray(rows), keys, strict=True)]
+        assert _bits(mapped) == _bits(np.stack(alone))
+    else:
+        assert _bits(mapped) == _bits(served.reshape(8, -1))
     inside = np.isfinite(x)
     assert _bits(np.asarray(decoded)[inside]) == _bits(served[inside])
     codes = q.encode(np.asarray(finite), KEY)
     assert _bits(q.decode(codes, dtype)[inside]) == _bits(served[inside])
-    if q.step is not None:
+    if q.step is None:
+        every = q.decode(np.arange(codes.min(), codes.max() + 1), dtype)
+        assert every.size <= 2 ** int(q.bits) and np.isin(served, every).all()
+    else:
         # One product of a whole number (or a half) and the step, and nothing else.
-        number = np.rint(2 * served[inside].astype(np.float64) / q.step) / 2
-        assert _bits(served[inside] + dtype(0)) == _bits(number.astype(dtype) * dtype(q.step))
+        step = float(q.step)
+        number = np.rint(2 * served[inside].astype(np.float64) / step) / 2
+        assert _bits(served[inside] + dtype(0)) == _bits(number.astype(dtype) * dtype(step))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
