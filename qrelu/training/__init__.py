@@ -1,6 +1,7 @@
 """Fitting networks: by gradients, in float or through a quantizer, and greedily.
 
 - `fit` and `fit_ensemble` train networks and Equinox models with any optax optimizer.
+- `freeze_gradually` rounds a trained model in parts, training what is still free in between.
 - `orthogonal_greedy` builds networks of one hidden layer neuron by neuron.
 """
 
@@ -9,6 +10,7 @@ from ._dictionary import RandomReLUDictionary as RandomReLUDictionary
 from ._dictionary import ReLUDictionary as ReLUDictionary
 from ._fit import fit as fit
 from ._fit import fit_ensemble as fit_ensemble
+from ._freezing import freeze_gradually as freeze_gradually
 from ._greedy import GreedyResult as GreedyResult
 from ._greedy import orthogonal_greedy as orthogonal_greedy
 from ._record import FitResult as FitResult

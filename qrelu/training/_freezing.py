@@ -1,0 +1,157 @@
+"""Quantized training by freezing: more and more parameters stay on the grid, the rest makes up."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..quantizers import AbstractCalibration, AbstractQuantizer, Wrapped, quantize
+from ._error import error_of
+from ._fit import fit
+from ._losses import as_loss
+from ._problem import as_problem, objective
+from ._record import FitResult
+
+SHARES = (0.5, 0.75, 0.875, 1.0)
+
+
+def freeze_gradually(
+    model: Any,
+    data: Any,
+    quantizer: AbstractQuantizer | AbstractCalibration,
+    *,
+    shares: Sequence[float] = SHARES,
+    order: Literal["largest", "nearest"] = "nearest",
+    steps: int = 1000,
+    **options: Any,
+) -> FitResult:
+    r"""Round some parameters, train the others in float, round more, until all are on the grid.
+
+    The grids are chosen once, from the parameters at the start. After each rounding the parameters
+    that are still free are trained against what the frozen ones do: no gradient passes through a
+    rounding, so that none is a guess.
+
+    **Arguments:**
+
+    - `model`: a trained `ReLUNetwork` or Equinox model; all its floating-point arrays are rounded.
+    - `data`, and further `options`: as in `fit`, without `quantizer`, `mask` and `checkpoint`.
+    - `quantizer`: the grid, or the calibration that chooses one for each array.
+    - `shares`: the share of each array that is frozen after each rounding, increasing to 1.
+    - `order`: which parameters go first: the "largest", as published, or those "nearest" to their
+        grid value.
+    - `steps`: steps of the optimizer after each rounding but the last.
+
+    **Returns:**
+
+    The `FitResult` of all roundings together; `model` and `latent` are the same, on the grid.
+
+    **Raises:**
+
+    - `ValueError`: for shares that do not increase to 1, and as `fit`.
+
+    **Reference:** [zhou2017], with grids of any kind and the order as a choice.
+    """
+    given = np.asarray(shares, dtype=np.float64)
+    if (
+        given.ndim != 1
+        or len(given) < 2
+        or given[-1] != 1
+        or (np.diff(given, prepend=0) <= 0).any()
+    ):
+        raise ValueError(
+            f"`freeze_gradually(shares=...)` must increase from above 0 to 1 in at "
+            f"least two parts; got {shares}. One part is rounding: use `quantize`."
+        )
+    if order not in ("largest", "nearest"):
+        raise ValueError(
+            f'`freeze_gradually(order=...)` must be "largest" or "nearest"; got {order!r}.'
+        )
+    taken = {"quantizer", "mask", "checkpoint"} & set(options)
+    if taken:
+        raise ValueError(
+            f"`freeze_gradually(...)` decides {sorted(taken)[0]!r} itself; leave it out."
+        )
+    if any(isinstance(leaf, Wrapped) for leaf in jax.tree.leaves(model, is_leaf=_is_wrapped)):
+        raise ValueError(
+            "`freeze_gradually(model, ...)` must get plain parameters; got some from `wrap`. Call "
+            "`unwrap(model)` first."
+        )
+    model = jax.tree.map(_in_jax, model)
+    grids = _grids(model, quantizer)
+    frozen = jax.tree.map(lambda p: np.zeros(p.shape, bool), _parameters(model))
+    results = []
+    for share in given:
+        model, frozen = _freeze(model, grids, frozen, share, order)
+        if share < 1:
+            free = jax.tree.map(lambda f: ~f, frozen)
+            results.append(fit(model, data, steps=steps, mask=free, **options))
+            model = results[-1].model
+    return _assessed(model, results, data, options)
+
+
+def _freeze(model: Any, grids: Any, frozen: Any, share: float, order: str) -> tuple[Any, Any]:
+    """Round the first parameters of every array in the order, up to this share of them."""
+
+    def one(values: Any, grid: Any, held: np.ndarray) -> tuple[Any, np.ndarray]:
+        rounded = np.asarray(grid(values))
+        size = np.abs(np.asarray(values))
+        last = -size if order == "largest" else np.abs(np.asarray(values) - rounded)
+        last = np.where(held, -np.inf, last)  # what is frozen stays so
+        chosen = np.argsort(last, axis=None, kind="stable")[: int(np.ceil(share * last.size))]
+        now = held.copy()
+        now.flat[chosen] = True
+        return jnp.where(now, rounded, values), now
+
+    parameters, rest = eqx.partition(model, eqx.is_inexact_array)
+    leaves, structure = jax.tree.flatten(parameters)
+    pairs = [one(*parts) for parts in zip(leaves, grids, jax.tree.leaves(frozen), strict=True)]
+    model = eqx.combine(jax.tree.unflatten(structure, [p for p, _ in pairs]), rest)
+    return model, jax.tree.unflatten(structure, [f for _, f in pairs])
+
+
+def _grids(model: Any, quantizer: Any) -> list[Any]:
+    leaves = jax.tree.leaves(_parameters(model))
+    if isinstance(quantizer, AbstractCalibration):
+        return quantizer.grids(leaves)
+    quantize(leaves, quantizer)  # its errors and warnings
+    return [quantizer] * len(leaves)
+
+
+def _assessed(model: Any, results: list[FitResult], data: Any, options: dict) -> FitResult:
+    """The record of all trainings, with loss and error of the model that is wholly on the grid."""
+    loss = as_loss(options.get("loss", "l2"))
+    dtype = jnp.result_type(*jax.tree.leaves(_parameters(model)))
+
+    def loss_on(name: str, points: Any) -> np.ndarray:
+        return np.asarray(objective(loss, model, as_problem(name, points, loss, model, dtype)))
+
+    held = options.get("validation")
+    validation = None if held is None else loss_on("validation", held)
+    error, kind = error_of(model, data, loss, validation, 0)
+    last = results[-1]
+    return last._replace(
+        model=model,
+        latent=model,
+        history=np.concatenate([result.history for result in results]),
+        loss=loss_on("data", data),
+        error=error,
+        error_kind=kind,
+        steps=sum(result.steps for result in results),
+        seconds=sum(result.seconds for result in results),
+    )
+
+
+def _parameters(model: Any) -> Any:
+    return eqx.filter(model, eqx.is_inexact_array)
+
+
+def _is_wrapped(leaf: Any) -> bool:
+    return isinstance(leaf, Wrapped)
+
+
+def _in_jax(leaf: Any) -> Any:
+    floats = isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating)
+    return jnp.asarray(leaf) if floats else leaf

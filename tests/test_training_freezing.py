@@ -1,0 +1,85 @@
+"""Freezing parameters on the grid, part by part."""
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+
+from qrelu import networks, quantizers, targets
+from qrelu.quantizers import AbsMax, Uniform
+from qrelu.training import fit, freeze_gradually
+
+X = np.linspace(-1, 1, 64)
+Y = np.sin(3 * X)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    net = networks.he_normal((1, 12, 1), key=jax.random.key(1))
+    return fit(net, (X, Y), steps=400).model
+
+
+def test_all_parameters_end_on_their_grids(trained):
+    q = AbsMax(4, "channel")
+    result = freeze_gradually(trained, (X, Y), q, steps=150)
+    grids = q.grids(jax.tree.leaves(trained))
+    for leaf, grid in zip(jax.tree.leaves(result.model), grids, strict=True):
+        assert np.array_equal(np.asarray(grid(leaf)), np.asarray(leaf))
+    nearest = quantizers.quantize(trained, q)
+    loss = lambda m: np.mean((np.asarray(jax.vmap(m)(X[:, None]))[:, 0] - Y) ** 2)  # noqa: E731
+    assert float(result.loss) == pytest.approx(loss(result.model), rel=1e-9)
+    assert float(result.loss) < loss(nearest)  # training between makes up for rounding
+    assert result.steps == len(result.history) == 3 * 150
+
+
+@pytest.mark.parametrize("order", ["largest", "nearest"])
+def test_what_is_frozen_stays(trained, order, monkeypatch):
+    seen = []
+
+    def spy(model, data, *, mask, **options):
+        seen.append((model, mask))
+        return fit(model, data, mask=mask, **options)
+
+    monkeypatch.setattr("qrelu.training._freezing.fit", spy)
+    q = Uniform(0.125)
+    shares = (0.4, 0.8, 1.0)
+    result = freeze_gradually(trained, (X, Y), q, shares=shares, order=order, steps=20)
+    final = jax.tree.leaves(result.model)
+    before = jax.tree.leaves(trained)
+    for (model, mask), share in zip(seen, shares[:-1], strict=True):
+        for start, free, end in zip(
+            jax.tree.leaves(model), jax.tree.leaves(mask), final, strict=True
+        ):
+            assert (~free).sum() == np.ceil(share * free.size)
+            assert np.array_equal(np.asarray(start)[~free], np.asarray(end)[~free])
+    first = jax.tree.leaves(seen[0][1])
+    for values, free in zip(before, first, strict=True):
+        values = np.asarray(values)
+        key = -np.abs(values) if order == "largest" else np.abs(values - np.asarray(q(values)))
+        if 0 < free.sum() < free.size:
+            assert key[~free].max() <= key[free].min()
+
+
+def test_equinox_models_and_targets():
+    mlp = eqx.nn.MLP(1, 1, 8, 1, key=jax.random.key(0))
+    result = freeze_gradually(mlp, targets.get("exp"), AbsMax(6), steps=10, shares=[0.5, 1.0])
+    assert result.error_kind == "exact distance" and isinstance(result.model, eqx.nn.MLP)
+
+
+@pytest.mark.parametrize(
+    "options, match",
+    [
+        ({"shares": [0.5, 0.9]}, "increase"),
+        ({"shares": [1.0]}, "quantize"),
+        ({"shares": [0.5, 0.5, 1.0]}, "increase"),
+        ({"order": "random"}, "nearest|Type-check"),
+        ({"mask": None}, "decides"),
+    ],
+)
+def test_bad_input(options, match):
+    net = networks.he_normal((1, 2, 1), key=jax.random.key(1))
+    with pytest.raises((ValueError, TypeError), match=match):
+        freeze_gradually(net, (X, Y), AbsMax(4), **options)
+    wrapped = quantizers.wrap(net, AbsMax(4))
+    with pytest.raises(ValueError, match="unwrap"):
+        freeze_gradually(wrapped, (X, Y), AbsMax(4))
