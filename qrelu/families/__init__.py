@@ -1,10 +1,15 @@
 """Approximating families under one interface: for a target, a size and a norm, a function."""
 
 from ._approximant import Approximant as Approximant
+from ._bspline import BSplines as BSplines
 from ._dyadic_tree import DyadicTree as DyadicTree
 from ._family import AbstractFamily as AbstractFamily
+from ._fixed_order_spline import Spline as Spline
 from ._formula import AbstractFormula as AbstractFormula
 from ._free_knot import FreeKnot as FreeKnot
+from ._orthogonal_series import OrthogonalSeries as OrthogonalSeries
+from ._piecewise_constant import PiecewiseConstant as PiecewiseConstant
+from ._polynomial import Polynomial as Polynomial
 from ._quantized import Quantized as Quantized
 from ._rules import AbstractRule as AbstractRule
 from ._rules import Bits as Bits
