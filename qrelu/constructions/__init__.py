@@ -1,5 +1,6 @@
 """Networks that a proof writes down, each with its certificate and its counts."""
 
+from ._cached import cached_lipschitz as cached_lipschitz
 from ._codes import SigmaDelta as SigmaDelta
 from ._codes import gapped_code as gapped_code
 from ._codes import sigma_delta as sigma_delta
@@ -16,6 +17,7 @@ from ._lifting import lift as lift
 from ._lipschitz_by_bits import lipschitz_by_bits as lipschitz_by_bits
 from ._lipschitz_by_lookup import lipschitz_by_lookup as lipschitz_by_lookup
 from ._lipschitz_by_slopes import lipschitz_by_slopes as lipschitz_by_slopes
+from ._partition import partition_of_unity as partition_of_unity
 from ._piecewise import piecewise_polynomial as piecewise_polynomial
 from ._polynomial import monomial as monomial
 from ._polynomial import polynomial as polynomial
@@ -25,6 +27,7 @@ from ._regimes import BuiltNetwork as BuiltNetwork
 from ._regimes import RegimeDiagram as RegimeDiagram
 from ._regimes import regime_diagram as regime_diagram
 from ._smooth import smooth as smooth
+from ._sobolev import sobolev_taylor as sobolev_taylor
 from ._spline import spline as spline
 from ._square import sawtooth as sawtooth
 from ._square import square as square

@@ -152,7 +152,7 @@ def add_values(layers: Layers, t: Rows, code: Rows, base: Rows, plan: list[Group
         last = i + 1 == len(plan)
         high, low = g.units(code)
         # What comes after the last step is never used: there the ramp is 0.
-        ramps = [t - float(l) for l in range(g.bits + (not last))]
+        ramps = [t - float(step) for step in range(g.bits + (not last))]
         following = [] if last else [code]
         units = layers.relu(total, *products, high, low, *ramps, *following)
         total = _with_products(units[0], units[1 : 1 + len(products)])
@@ -186,5 +186,3 @@ def add_median(layers: Layers, values: Rows) -> Rows:
     middle = high - above
     below, middle = layers.relu(low - middle, middle)
     return middle + below
-
-

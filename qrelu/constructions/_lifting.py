@@ -116,15 +116,15 @@ def _excess(a: Any, b: np.ndarray) -> int:
 def _scaled(layers: list[Any], needs: list[int]) -> tuple[list[Any], list[np.ndarray]]:
     """The maps times 2^-need, with a channel for the product of the factors."""
     weights, biases = [], []
-    for l, ((a, b), need) in enumerate(zip(layers, needs, strict=True)):
+    for layer, ((a, b), need) in enumerate(zip(layers, needs, strict=True)):
         factor = 2.0**-need
-        first, last = l == 0, l == len(layers) - 1
+        first, last = layer == 0, layer == len(layers) - 1
         matrix, bias = a * factor, b * factor
         if not first:
             matrix = scipy.sparse.hstack([matrix, scipy.sparse.csr_array(bias[:, None])])
             bias = np.zeros_like(bias)
         if not last:
-            channel = np.zeros((1, matrix.shape[1]))
+            channel = np.zeros((1, a.shape[1] + (not first)))
             channel[0, -1] = 0.0 if first else factor
             matrix = scipy.sparse.vstack([matrix, scipy.sparse.csr_array(channel)])
             bias = np.append(bias, factor if first else 0.0)

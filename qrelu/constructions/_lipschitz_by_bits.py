@@ -75,9 +75,7 @@ def lipschitz_by_bits(
     made = plan(call, function, n, m, per_layer, lipschitz, dtype, allow_rounding)
     layers = Layers(1)
     quarters = np.arange(4 * n)
-    (r,) = layers.relu(
-        Rows(np.full((4 * n, 1), 4.0 * n), -quarters.astype(np.float64))
-    )
+    (r,) = layers.relu(Rows(np.full((4 * n, 1), 4.0 * n), -quarters.astype(np.float64)))
     parts = [_copy(made, s, r) for s in range(COPIES)]
     t, code, base = (stack(list(rows)) for rows in zip(*parts, strict=True))
     return finish(layers, t, code, base, made, _SOURCE)

@@ -73,7 +73,7 @@ def lipschitz_by_slopes(
     sign = float(np.sign(start[0]))
     last = constant * np.concatenate([[slopes[0] / 2.0], turns, [sign]])[None, :]
     typed = [np.asarray(p, kind) for p in (biases, last)]
-    if any((np.asarray(p, np.float64) != q).any() for p, q in zip(typed, (biases, last), strict=True)):
+    if not all(map(np.array_equal, typed, (biases, last))):
         raise ValueError(
             f"`{call}(..., dtype=...)` must be able to hold starts and slopes; {kind} rounds them. "
             'Use fewer steps, "float64", or a Lipschitz constant with fewer digits.'

@@ -16,7 +16,7 @@ from ._tradeoff import on_grid
 _PLENTY = 60
 # Where rounding can change what is measured, values are exact: so many products at most, which take
 # about a second, and never fewer points than that.
-_PRODUCTS, _FEW, _MANY = 600_000, 48, 4096
+_PRODUCTS, _FEW, _MANY = 600_000, 48, 1024
 _DRAWN, _PIECES = 3, 64
 
 
@@ -129,7 +129,8 @@ def regime_diagram(
         needs = [whole_bits(best_design(width, depth, b, _PLENTY)) for b in looked]
         integer_bits = max(max(needs) - 1, 1)
     a = check_whole(f"{call}(integer_bits=...)", integer_bits, 1)
-    # No bound improves beyond: codes have 2 (MOST_STEPS - 1) bits, heights and corners fewer.
+    # No bound improves beyond: codes have 2 (MOST_STEPS - 1) bits; the biases of `slopes` and the
+    # last map of the others have fewer.
     last = _first(lambda b: best_design(width, depth, b, a).bound, 2 * MOST_STEPS)
     numbers = asked or _grid(last)
     functions = _drawn_functions(seed)
@@ -144,7 +145,7 @@ def regime_diagram(
         shorter = on_grid(network, a + 1, b)
         bounds = regime(width, depth, b, a)
         networks.append(BuiltNetwork(b, bounds, design, design.bound, count(shorter), *errors))
-    notes = _notes(width, depth, a, numbers, networks)
+    notes = _notes(width, depth, a, networks)
     return RegimeDiagram(width, depth, a, tuple(networks), last, FUNCTIONS, notes)
 
 
@@ -235,30 +236,31 @@ def _values(network: ReLUNetwork, x: np.ndarray) -> np.ndarray:
     return h[0]
 
 
-def _notes(width, depth, a, numbers, networks) -> tuple[str, ...]:
+def _notes(width, depth, a, networks: Sequence[BuiltNetwork]) -> tuple[str, ...]:
     """What is too small for what."""
     names = {n.design.name for n in networks}
     notes = []
-    if "lookup" not in names:
-        wide = best_design(width, depth, 2 * MOST_STEPS, _PLENTY).name == "lookup"
-        reason = (
-            f"its weights need more than {a + 1} bits before the point"
-            if wide
-            else f"it needs depth 10 and more and width 28 and more; here are {depth} and {width}"
-        )
-        if depth >= 10 and width >= 28 and not wide:
-            reason = "others have smaller errors at this depth and width"
-        notes.append(f"No network here looks up its cells in blocks (`lipschitz_by_lookup`): {reason}.")
-    if "slopes" in names and "lookup" not in names and "bits" not in names:
+    if names == {"constant"}:
+        notes.append(f"Width {width} or depth {depth} is too small for anything but a constant.")
+    elif "lookup" not in names:
+        free = best_design(width, depth, 2 * MOST_STEPS, _PLENTY)
+        if depth < 10 or width < 28:
+            reason = f"that needs depth 10 and width 28; here are {depth} and {width}"
+        elif free.name == "lookup":
+            reason = (
+                f"that needs weights of {whole_bits(free)} bits before the point; {a + 1} are "
+                "allowed, or more bits after it than were asked for"
+            )
+        else:
+            reason = "at this width and depth others have a smaller error"
+        notes.append(f"No network here looks up its cells in blocks: {reason}.")
+    if names == {"slopes"}:
         notes.append(
-            "Once the width is used up, one corner per unit, more bits do not help the networks "
-            "here. What is known to do better needs more depth."
+            "With one corner per unit the width is used up at the last number of bits that helps."
         )
     if any(n.design.steps_per_cell == MOST_STEPS for n in networks):
         notes.append(
             f"Codes end at {MOST_STEPS} bits, which float64 can hold; with more of them the error "
             "would go on falling."
         )
-    if networks[0].design.name == "constant":
-        notes.append(f"Width {width} or depth {depth} is too small for anything but a constant.")
     return tuple(notes)

@@ -74,7 +74,7 @@ def trade_depth_for_precision(
             f"{to.integer_bits}. `FixedPoint(1, 1)` has the fewest."
         )
     layers = [_entries(w, b) for w, b in zip(network.weights, network.biases, strict=True)]
-    needs = [_bits(layer, f"layer {l}") for l, layer in enumerate(layers)]
+    needs = [_bits(layer, f"layer {place}") for place, layer in enumerate(layers)]
     if grid is not None:
         _check_on(grid, needs)
         needs = [(grid.integer_bits, grid.fraction_bits)] * len(needs)
@@ -102,7 +102,7 @@ def trade_depth_for_precision(
 def on_grid(network: ReLUNetwork, integer_bits: int, fraction_bits: int) -> ReLUNetwork:
     """`trade_depth_for_precision` with as few digits as possible, for grids of any size."""
     layers = [_entries(w, b) for w, b in zip(network.weights, network.biases, strict=True)]
-    needs = [_bits(layer, f"layer {l}") for l, layer in enumerate(layers)]
+    needs = [_bits(layer, f"layer {place}") for place, layer in enumerate(layers)]
     return _network(layers, needs, integer_bits, fraction_bits, False)
 
 
@@ -111,9 +111,10 @@ def _network(
 ) -> ReLUNetwork:
     maps: list[_Map] = []
     if signed:
-        identity = scipy.sparse.eye_array((layers[0].shape[1] - 1) // 2)
+        inputs = (layers[0].shape[1] - 1) // 2
+        identity = scipy.sparse.eye_array(inputs)
         split = scipy.sparse.vstack([identity, -identity])
-        maps.append(_map(split, np.zeros(split.shape[0])))
+        maps.append(_map(split, np.zeros(2 * inputs)))
     for layer, (before, after) in zip(layers, needs, strict=True):
         maps += _split(layer, before, after, i, b)
     return sparsify(ReLUNetwork([m.matrix for m in maps], [m.bias for m in maps]))
@@ -135,8 +136,8 @@ def _entries(weight: Any, bias: Any) -> Any:
     """The matrix with the bias as its last column, in float64."""
     w = weight.to_scipy() if isinstance(weight, SparseMatrix) else np.asarray(weight)
     column = scipy.sparse.csr_array(np.asarray(bias, np.float64)[:, None])
-    joined = scipy.sparse.hstack([scipy.sparse.csr_array(w), column])
-    result = scipy.sparse.csr_array(joined).astype(np.float64)
+    joined = scipy.sparse.hstack([scipy.sparse.csr_array(w, dtype=np.float64), column])
+    result: Any = scipy.sparse.csr_array(joined)
     result.eliminate_zeros()
     return result
 
@@ -168,63 +169,79 @@ def _check_on(grid: FixedPoint, needs: list[tuple[int, int]]) -> None:
             )
 
 
+class _State(NamedTuple):
+    """The widths of what a hidden layer holds; sums that are not there have no entry."""
+
+    inputs: int
+    wholes: list[int]  # two copies of I+, two copies of I-
+    parts: list[int]  # F+, F-
+
+    def read(self, digits: Any) -> Any:
+        """Rows that multiply h."""
+        rest = sum(self.wholes) + sum(self.parts)
+        empty = scipy.sparse.csr_array((digits.shape[0], rest))
+        return scipy.sparse.csr_array(scipy.sparse.hstack([digits, empty]))
+
+    def pick(self, place: int) -> Any:
+        """Rows that are one of the sums, counted from 0; -1 for h."""
+        widths = [self.inputs, *self.wholes, *self.parts]
+        starts = np.cumsum([0, *widths]).tolist()
+        return scipy.sparse.eye_array(widths[place + 1], starts[-1], k=starts[place + 1])
+
+
 def _split(layer: Any, before: int, after: int, i: int, b: int) -> list[_Map]:
     """The maps that together are this one."""
-    whole = max(math.ceil(before / i), 1)
-    broken = max(math.ceil(after / b), 1) if after else 1
-    count_ = max(whole, broken)
-    if count_ == 1:
+    wholes, parts = max(math.ceil(before / i), 1), max(math.ceil(after / b) if after else 0, 1)
+    steps = max(wholes, parts)
+    if steps == 1:
         return [_map(layer[:, :-1], layer[:, [-1]].toarray()[:, 0])]
-    size = layer.shape[1] - 1
     signs = [abs(layer.multiply(layer > 0)), abs(layer.multiply(layer < 0))]
-    # Digits with their place value 1: highest[s][k] for k >= 0, lowest[s][k] for k >= 1.
-    highest = [[_part(s, -i * (k + 1), -i * k) for k in range(whole)] for s in signs]
-    lowest = [[None, *(_part(s, b * (k - 1), b * k) for k in range(1, broken + 1))] for s in signs]
-    used_i = [_rows(parts[1:]) for parts in highest]
-    used_f = [_rows(parts[2:]) for parts in lowest]
-    maps = []
-    # Columns of the state: h, two copies of I+ and I-, F+ and F-.
-    copies = [len(rows) for rows in used_i for _ in range(2)]
-    halves = [len(rows) for rows in used_f]
-    there_i = there_f = False
-    for step in range(1, count_):
-        k, j = count_ - step, count_ - step + 1
-        now_i, now_f = k < whole, j <= broken
-        blocks = [_identity(size, 0, _widths(size, copies, halves, there_i, there_f))]
-        biases = [np.zeros(size)]
-        for sign in range(2) if now_i else ():
-            digit = highest[sign][k][used_i[sign]]
-            old = [(2.0 ** (i - 1), 2 * sign), (2.0 ** (i - 1), 2 * sign + 1)] if there_i else []
-            block = _state(digit, size, copies, halves, there_i, there_f, i_terms=old)
-            blocks += [block, block]
+    # Digits by sign and place: before the point from place 0 on, after it from place 1 on (here 0).
+    highest = [[_digit(s, -i * k, i) for k in range(wholes)] for s in signs]
+    lowest = [[_digit(s, b * (k + 1), b) for k in range(parts)] for s in signs]
+    used_i = [_rows(digits[1:]) for digits in highest]
+    used_f = [_rows(digits[1:]) for digits in lowest]
+    maps, state = [], _State(layer.shape[1] - 1, [], [])
+    for place in range(steps - 1, 0, -1):
+        rows, biases = [state.pick(-1)], [np.zeros(state.inputs)]
+        following = _State(state.inputs, [], [])
+        for sign in range(2) if place < wholes else ():
+            digit = highest[sign][place][used_i[sign]]
+            row = state.read(digit[:, :-1])
+            if state.wholes:
+                row = row + 2.0 ** (i - 1) * (state.pick(2 * sign) + state.pick(2 * sign + 1))
+            rows += [row, row]
             biases += [digit[:, [-1]].toarray()[:, 0]] * 2
-        for sign in range(2) if now_f else ():
-            digit = 2.0**-b * lowest[sign][j][used_f[sign]]
-            old = [(2.0**-b, sign)] if there_f else []
-            block = _state(digit, size, copies, halves, there_i, there_f, f_terms=old)
-            blocks.append(block)
+            following.wholes.extend([row.shape[0]] * 2)
+        for sign in range(2) if place < parts else ():
+            digit = 2.0**-b * lowest[sign][place][used_f[sign]]
+            row = state.read(digit[:, :-1])
+            if state.parts:
+                row = row + 2.0**-b * state.pick(len(state.wholes) + sign)
+            rows.append(row)
             biases.append(digit[:, [-1]].toarray()[:, 0])
-        maps.append(_map(scipy.sparse.vstack(blocks), np.concatenate(biases)))
-        there_i, there_f = now_i, now_f
+            following.parts.append(row.shape[0])
+        maps.append(_map(scipy.sparse.vstack(rows), np.concatenate(biases)))
+        state = following
     last = highest[0][0] - highest[1][0]
     if after:
-        last = last + 2.0**-b * (lowest[0][1] - lowest[1][1])
-    last = scipy.sparse.csr_array(last)
+        last = last + 2.0**-b * (lowest[0][0] - lowest[1][0])
     pieces = [last[:, :-1]]
-    for sign, rows in enumerate(used_i) if there_i else ():
-        pieces += [_spread(rows, last.shape[0], (1, -1)[sign] * 2.0 ** (i - 1))] * 2
-    for sign, rows in enumerate(used_f) if there_f else ():
-        pieces.append(_spread(rows, last.shape[0], (1, -1)[sign] * 2.0**-b))
+    for sign, factor in enumerate((1.0, -1.0)):
+        if state.wholes:
+            pieces += [_spread(used_i[sign], last.shape[0], factor * 2.0 ** (i - 1))] * 2
+    for sign, factor in enumerate((1.0, -1.0)):
+        if state.parts:
+            pieces.append(_spread(used_f[sign], last.shape[0], factor * 2.0**-b))
     maps.append(_map(scipy.sparse.hstack(pieces), last[:, [-1]].toarray()[:, 0]))
     return maps
 
 
-def _part(matrix: Any, high: int, low: int) -> Any:
-    """The bits of value 2^-(high + 1) to 2^-low of positive entries, as whole numbers."""
-    values = np.ldexp(matrix.data, low)
-    digits = np.floor(np.fmod(values, 2.0 ** (low - high)))
+def _digit(matrix: Any, shift: int, bits: int) -> Any:
+    """The last bits before the point of positive entries times 2^shift, as whole numbers."""
+    digits = np.floor(np.fmod(np.ldexp(matrix.data, shift), 2.0**bits))
     places = matrix.indices.copy(), matrix.indptr.copy()  # dropping zeros changes them in place
-    result = scipy.sparse.csr_array((digits, *places), shape=matrix.shape)
+    result: Any = scipy.sparse.csr_array((digits, *places), shape=matrix.shape)
     result.eliminate_zeros()
     return result
 
@@ -234,28 +251,6 @@ def _rows(parts: list[Any]) -> np.ndarray:
     if not parts:
         return np.zeros(0, np.int64)
     return np.flatnonzero(sum(np.diff(part.indptr) for part in parts))
-
-
-def _widths(size, copies, halves, there_i, there_f) -> list[int]:
-    return [size, *(copies if there_i else []), *(halves if there_f else [])]
-
-
-def _identity(rows: int, place: int, widths: list[int]) -> Any:
-    starts = np.cumsum([0, *widths])
-    return scipy.sparse.eye_array(rows, int(starts[-1]), k=int(starts[place]), format="csr")
-
-
-def _state(digit, size, copies, halves, there_i, there_f, i_terms=(), f_terms=()) -> Any:
-    """Rows over the state: digits of h, and multiples of sums of the step before."""
-    widths = _widths(size, copies, halves, there_i, there_f)
-    rows = digit.shape[0]
-    empty = scipy.sparse.csr_array((rows, sum(widths[1:])))
-    result = scipy.sparse.csr_array(scipy.sparse.hstack([digit[:, :-1], empty]))
-    for factor, place in i_terms:
-        result = result + factor * _identity(rows, 1 + place, widths)
-    for factor, place in f_terms:
-        result = result + factor * _identity(rows, 1 + 4 * there_i + place, widths)
-    return result
 
 
 def _spread(rows: np.ndarray, outputs: int, factor: float) -> Any:
