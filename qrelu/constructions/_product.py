@@ -128,7 +128,7 @@ def unit_product(
     # Difference: as for `product`; f_m grows and (x + y)/2 >= |x - y|/2, so no offset is needed.
     # Midpoint: f_m(t) = t^2 + d(t) with 0 <= d <= e and xy = 2 ((x+y)/2)^2 - x^2/2 - y^2/2, so the
     # error is 2 d((x+y)/2) - d(x)/2 - d(y)/2: 2e at x = 0, y = 2^-m, and -e where x and y are
-    # middles of neighboring cells, (x+y)/2 the point between them. The network is affine between the
+    # middles of neighboring cells, (x+y)/2 the point between. The network is affine between the
     # lines x = i 2^-m, y = j 2^-m, x + y = k 2^(1-m), which meet at points (i, j) 2^-m only; it is
     # not negative there, so nowhere.
     kind = check_dtype("unit_product", dtype)

@@ -79,8 +79,10 @@ def smooth(
         )
     values = values.reshape(points.shape)
     rows, rounded = [], Fraction(0)
-    for nodes, heights in zip(points.tolist(), values.tolist(), strict=True):
-        exact = _interpolant([Fraction(x) for x in nodes], [Fraction(v) for v in heights])
+    for nodes, heights in zip(points, values, strict=True):
+        exact = _interpolant(
+            [Fraction(x) for x in nodes.tolist()], [Fraction(v) for v in heights.tolist()]
+        )
         row = [float(v) for v in exact]
         differences = (abs(v - Fraction(u)) for v, u in zip(exact, row, strict=True))
         lost = sum((v * h**k for k, v in enumerate(differences)), Fraction(0))

@@ -1,0 +1,213 @@
+"""Lipschitz functions by a network that shares what cells have in common."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from ..networks import ReLUNetwork, densify
+from ._arguments import Number, check_accuracy, check_positive, check_whole, round_up
+from ._construction import Certificate, Construction, count
+from ._partition import NARROW
+
+# Values of the function are taken to be this close to the true ones, relative to the largest.
+_NOISE = Fraction(1, 2**48)
+_MOST_STEPS = 2**22
+
+
+def cached_lipschitz(
+    function: Callable,
+    accuracy: Number,
+    *,
+    lipschitz: Number = 1.0,
+    cells: int | None = None,
+    steps: int | None = None,
+) -> Construction:
+    r"""A Lipschitz function on $[0, 1]$ with fewer weights than steps: depth 5, adapted to it.
+
+    $f$ is followed by a path that goes up or down by $h = 1 / (Tm)$ in each of $Tm$ steps, with
+    error at most $h$. Its values at the ends of the $T$ cells are interpolated by hinges. What
+    remains in a cell depends only on its pattern of $m$ ups and downs, so one subnetwork serves all
+    cells with the same pattern. At most $12 T + (7m - 6) \min(2^{m+1}, T) + 10$ weights are used;
+    with $m$ near $\frac12 \log_2 (1/\varepsilon)$ that is $O(1/(\varepsilon\log(1/\varepsilon)))$.
+    Which weights there are depends on $f$; a path that is straight in every cell needs one hidden
+    layer only. With another Lipschitz constant $K$ the path moves by $K h$.
+
+    Intermediate values are multiples of $1/2$ where $T m x$ is, of at most $T m$: evaluation in
+    float32 (float64) is exact there up to $T m = 2^{22}$ ($2^{50}$) except for the last layer.
+
+    **Arguments:**
+
+    - `function`: $f$, from an array of points to their values, accurate to $2^{-48}$ of the largest
+        one.
+    - `accuracy`: the error to reach, in $(0, 1)$.
+    - `lipschitz`: the constant $K$.
+    - `cells`, `steps`: the numbers $T$ and $m$. By default those with the least bound for the
+        weights; if one is given, the other is the least that reaches the accuracy.
+
+    **Returns:**
+
+    A `Construction` with float64 parameters, sparse where it is wide, and error at most $K / (Tm)$
+    but for rounding.
+
+    **Raises:**
+
+    - `ValueError`: for an accuracy outside of $(0, 1)$, more than $2^{22}$ steps, cells and steps
+      too few for the accuracy, values that are not finite, and a function that is found to have a
+      larger Lipschitz constant.
+
+    **Reference:** [yarotsky2017], Theorem 2, in substance: coarse cells and a cache of patterns.
+    The gate that keeps cells apart, and all constants: derived, above the code.
+    """
+    call = "cached_lipschitz"
+    error = Fraction(check_accuracy(call, accuracy))
+    constant = check_positive(f"{call}(lipschitz=...)", lipschitz)
+    t, m = _sizes(call, error / Fraction(constant), cells, steps)
+    if t * m > _MOST_STEPS:
+        raise ValueError(
+            f"`{call}(accuracy={accuracy})` must need at most 2^22 steps; got {t * m}. Use a "
+            "larger accuracy."
+        )
+    values = np.asarray(function(np.arange(t * m + 1) / (t * m)), dtype=np.float64)
+    if values.shape != (t * m + 1,) or not np.isfinite(values).all():
+        raise ValueError(
+            f"`{call}(function)` must map an array of points to finite values of the same shape; "
+            f"got the shape {values.shape} for {t * m + 1} points"
+            + ("." if values.shape != (t * m + 1,) else ", some of them not finite.")
+        )
+    height = max(float(np.max(np.abs(values))), constant)
+    noise = float(_NOISE) * height
+    steepest = float(np.max(np.abs(np.diff(values)))) * t * m
+    if steepest > constant * (1 + 2.0**-40) + 2 * noise * t * m:
+        raise ValueError(
+            f"`{call}(lipschitz={constant:g})` must be a Lipschitz constant of the function; its "
+            f"slope is {steepest:.6g} somewhere. Pass a larger constant."
+        )
+    bound = Fraction(constant) / (t * m) + 4 * _NOISE * Fraction(height)
+    path = path_of(values * (t * m / constant))
+    network = _network(path, t, m, constant / (t * m))
+    certificate = Certificate(
+        round_up(bound),
+        "the given function",
+        ((0.0,), (1.0,)),
+        assumptions=f"the Lipschitz constant is at most {constant:g}",
+        source="[yarotsky2017], Theorem 2, with another gate: derived",
+    )
+    network = densify(network) if network.width <= NARROW else network
+    return Construction(network, certificate, count(network))
+
+
+# Let v_i = f(i/N) N / K, so |v_{i+1} - v_i| <= 1. With k_i <= v_i < k_i + 2 and k_{i+1} = k_i + 1
+# where v_{i+1} >= k_i + 1, else k_i - 1, again k_{i+1} <= v_{i+1} < k_{i+1} + 2. Between i and
+# i + 1 the path has slope 1 or -1 and v at most that, so v - k - 1 is monotone there and stays in
+# [-1, 1].
+def path_of(values: np.ndarray) -> np.ndarray:
+    """Integers k_i, neighbors different by one, with k_i <= values_i < k_i + 2."""
+    path = [math.floor(values[0])]
+    for v in values[1:].tolist():
+        path.append(path[-1] + (1 if v >= path[-1] + 1 else -1))
+    return np.array(path, dtype=np.int64)
+
+
+def _sizes(call: str, error: Fraction, cells: int | None, steps: int | None) -> tuple[int, int]:
+    """Cells and steps per cell with 1 / (cells * steps) below the error, with room for rounding."""
+    goal = error * (1 - Fraction(1, 2**20))
+    if cells is None and steps is None:
+        options = [(max(1, math.ceil(1 / (m * goal))), m) for m in range(1, 25)]
+        return min(options, key=lambda s: 12 * s[0] + (7 * s[1] - 6) * min(2 ** (s[1] + 1), s[0]))
+    if steps is None:
+        t = check_whole(f"{call}(cells=...)", cells, 1)
+        return t, max(1, math.ceil(1 / (t * goal)))
+    m = check_whole(f"{call}(steps=...)", steps, 1)
+    if cells is None:
+        return max(1, math.ceil(1 / (m * goal))), m
+    t = check_whole(f"{call}(cells=...)", cells, 1)
+    if t * m * goal < 1:
+        raise ValueError(
+            f"`{call}(cells={t}, steps={m})` must have a product of at least {math.ceil(1 / goal)} "
+            "for the accuracy."
+        )
+    return t, m
+
+
+# u_i = clip(Tx - i, 0, 1) runs over cell i. Cells of one parity c and one pattern share
+# U = sum_i (u_i - u_{i+1}), which rises from 0 to 1 on each of them, falls on the next cell and is
+# 0 elsewhere. The gate of c, G = sum of min(u_j, 1 - u_j) over the cells j of the other parity, is
+# 0 on cells of parity c. With the residual R(r/m) of the pattern at its inner points, the
+# subnetwork adds sum_r R(r/m) relu(1 - |mU - r| - mG).
+# On a cell of the pattern G = 0, and that is the interpolation of R. On the next cell, U = 1 - u
+# and G = min(u, 1 - u), and 1 - |mU - r| <= min(mU, m - mU) = mG for 1 <= r <= m - 1, so that it
+# is 0. On other cells U = 0, and 1 - r <= 0. As |mU - r| = 2 relu(mU - r) - (mU - r), the layers:
+#   1. relu(Tx - i), relu(Tx - i - 1/2): u_i = H_i - H_{i+1}; min(u_i, 1 - u_i) = H_i - 2 H_{i+1/2}
+#      + H_{i+1};
+#   2. U of every pattern and parity; both gates; the interpolation of the path in a pair;
+#   3. relu(mU - r); the rest carried along;
+#   4. relu(1 - r + mU - 2 relu(mU - r) - mG);  5. the sum.
+def _network(path: np.ndarray, t: int, m: int, step: float) -> ReLUNetwork:
+    """The network whose value at i / (tm) is step * (path_i + 1)."""
+    ends = path[::m]
+    rises = np.diff(ends)
+    residuals = path[:-1].reshape(t, m)[:, 1:] - ends[:-1, None]
+    # m times the residual is a whole number.
+    residuals = m * residuals - rises[:, None] * np.arange(1, m)
+    shapes = np.concatenate([residuals, np.arange(t)[:, None] % 2], axis=1)
+    kinds, member = np.unique(shapes, axis=0, return_inverse=True)
+    member = np.asarray(member).reshape(-1)
+    useful = np.flatnonzero(kinds[:, :-1].any(axis=1))
+    position = np.full(len(kinds), -1)
+    position[useful] = np.arange(useful.size)
+    kinds, member = kinds[useful], position[member]
+    heights, parity = kinds[:, :-1], kinds[:, -1]
+    which, r = np.nonzero(heights)
+    patterns, bumps = len(kinds), len(which)
+
+    start = float(path[0] + 1)
+    if bumps == 0:  # straight in every cell
+        turns = step * np.diff(rises, prepend=0)[None]
+        hinges = np.full((t, 1), float(t)), 0.0 - np.arange(t)
+        return ReLUNetwork([hinges[0], turns], [hinges[1], np.array([step * start])])
+    # Hinges H_0, ..., H_{t-1}, then those at half cells; the ones from the end of [0, 1] on are 0.
+    starts = np.concatenate([np.arange(t), np.arange(t) + 0.5])
+    wide = [scipy.sparse.csr_array(scipy.sparse.eye(t, t + 2, k=k)) for k in (0, 1, 2)]
+    at, after, later = (matrix[:, :t] for matrix in wide)
+    odd = np.arange(t) % 2 == 1
+    opposite = scipy.sparse.csr_array(np.stack([odd, ~odd]).astype(np.float64))
+    served = np.flatnonzero(member >= 0)
+    shape = (patterns, t)
+    members = _entries(member[served], served, np.ones(served.size), shape)
+    turns = scipy.sparse.csr_array(np.diff(rises, prepend=0)[None].astype(np.float64))
+    half = scipy.sparse.block_array(
+        [
+            [members @ (at - 2 * after + later), None],
+            [opposite @ (at + after), -2 * opposite],
+            [turns, None],
+            [-turns, None],
+        ]
+    )
+    carried = scipy.sparse.eye(patterns + 4)
+    rows = np.arange(bumps)
+    up = _entries(rows, which, np.full(bumps, float(m)), (bumps, patterns + 4))
+    gates = _entries(rows, patterns + parity[which], np.full(bumps, -float(m)), up.shape)
+    pair = _entries(np.arange(2), patterns + 2 + np.arange(2), np.ones(2), (2, patterns + 4))
+    weights = [
+        np.full((2 * t, 1), float(t)),
+        half,
+        scipy.sparse.vstack([up, carried]),
+        scipy.sparse.block_array([[-2 * scipy.sparse.eye(bumps), up + gates], [None, pair]]),
+        np.concatenate([step / m * heights[which, r], [step, -step]])[None],
+    ]
+    biases = [
+        0 - starts,
+        np.concatenate([np.zeros(patterns + 2), [start, -start]]),
+        np.concatenate([-(r + 1.0), np.zeros(patterns + 4)]),
+        np.concatenate([0.0 - r, np.zeros(2)]),
+        np.zeros(1),
+    ]
+    return ReLUNetwork(weights, biases)
+
+
+def _entries(rows: Any, columns: Any, values: Any, shape: tuple[int, int]) -> Any:
+    return scipy.sparse.csr_array((values, (rows, columns)), shape=shape)
