@@ -28,7 +28,7 @@ FLOORS = [
     {"__main__"},
 ]
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}
-NAMESPACES = sorted(p.name for p in ROOT.iterdir() if (p / "__init__.py").exists())
+NAMESPACES = sorted(p.parent.name for p in ROOT.glob("[!_]*/__init__.py"))
 FILES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
 
 

@@ -241,18 +241,14 @@ def _allocation(
     enough = next((b for b, e in zip(numbers, errors, strict=True) if e <= accuracy), None)
     shown = range(FEWEST, min(most, max(uniform + 2, enough or 0)) + 1)
 
-    def proven(b: int) -> float:
+    def errors_of(b: int) -> tuple[float, float]:
         same = search.same(b)
         if search.over and not search.known(same):
             search.finished = False
-            return math.nan
-        return search.certificate(same).upper
+            return math.nan, math.nan
+        return search.certificate(same).upper, search.sampled(same)
 
-    drawn = None
-    if curve:
-        drawn = bits_curve(
-            shown, proven, lambda b: search.sampled(search.same(b)), errors[: len(shown)]
-        )
+    drawn = bits_curve(shown, errors_of, errors[: len(shown)]) if curve else None
     return Allocation(
         found.rounded(bits),
         certificate,

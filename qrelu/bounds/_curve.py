@@ -22,7 +22,7 @@ class BitsCurve(NamedTuple):
 
     - `bits`: bits per parameter.
     - `certified`: proven upper bounds of the largest change; NaN where the time ran out before.
-    - `sampled`: the largest change at random points of the box, not proven.
+    - `sampled`: the largest change at random points of the box, not proven; likewise.
     - `apriori`: upper bounds from the norms and sizes of the layers alone.
     - `knee`: the bits where the certified curve, in logarithms, lies farthest below the line
         between its ends: from there on a bit gains less than before.
@@ -52,14 +52,12 @@ class BitsCurve(NamedTuple):
 
 def bits_curve(
     bits: Sequence[int],
-    certified: Callable[[int], float],
-    sampled: Callable[[int], float],
+    errors: Callable[[int], tuple[float, float]],
     apriori: Sequence[float],
 ) -> BitsCurve:
-    """The curve from functions of the bits."""
+    """The curve from a function of the bits: the certified and the sampled error."""
     numbers = np.array(list(bits))
-    proven = np.array([certified(b) for b in bits])
-    seen = np.array([sampled(b) for b in bits])
+    proven, seen = np.array([errors(b) for b in bits]).T
     return BitsCurve(numbers, proven, seen, np.array(apriori), _knee(numbers, proven))
 
 

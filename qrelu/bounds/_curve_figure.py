@@ -59,15 +59,14 @@ def _mark_accuracy(ax: Any, curve: Any, accuracy: float) -> None:
     ax.axhline(accuracy, color=_GREY, lw=1, ls=(0, (6, 3)))
     ax.annotate(
         f"asked: {accuracy:g}",
-        (1, accuracy),
-        (0, 4),
+        (0, accuracy),
+        (4, 4),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
-        ha="right",
         color=_GREY,
         fontsize=9,
     )
-    for errors, color in ((curve.certified, _BLUE), (curve.apriori, _ORANGE)):
+    for errors, color, height in ((curve.certified, _BLUE, 5), (curve.apriori, _ORANGE, 18)):
         enough = curve.bits[errors <= accuracy]
         if not len(enough):
             continue
@@ -75,9 +74,10 @@ def _mark_accuracy(ax: Any, curve: Any, accuracy: float) -> None:
         ax.annotate(
             f"{enough[0]} bits",
             (enough[0], 0),
-            (3, 5),
+            (-3, height),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
+            ha="right",
             color=color,
             fontsize=9,
         )

@@ -83,7 +83,18 @@ def load_network(path: str | os.PathLike) -> ReLUNetwork:
     - `FileNotFoundError`: when there is no such file.
     """
     place = _ending("load_network", path)
-    arrays = _read(place)
+    return read_network(place.name, place.read_bytes())
+
+
+def read_network(name: str, data: bytes) -> ReLUNetwork:
+    """The network in the bytes of a file of that name."""
+    place = pathlib.Path(name)
+    arrays = _read(place, data)
+    if set(arrays) == {"bits", "steps", "codes"}:
+        raise ValueError(
+            f"`load_network({place.name!r})` must get a network of floating-point numbers; this "
+            "one is packed already. `load_packed` reads it."
+        )
     layers: dict[int, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         number, kind = _role(place, name)
@@ -133,8 +144,7 @@ def _ending(call: str, path: str | os.PathLike) -> pathlib.Path:
     return place
 
 
-def _read(place: pathlib.Path) -> dict[str, np.ndarray]:
-    data = place.read_bytes()
+def _read(place: pathlib.Path, data: bytes) -> dict[str, np.ndarray]:
     damaged = (
         f"`load_network({place.name!r})` must get a whole {place.suffix} file; this one is damaged "
         "or of another kind."

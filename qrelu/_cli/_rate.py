@@ -1,109 +1,33 @@
-"""The command line. Nothing heavy is imported before a command has its options."""
+"""`qrelu rate`: how fast errors fall with size."""
 
-import contextlib
 import math
-import os
 import pathlib
 import re
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-FAMILIES = ("free-knot", "uniform-knot", "dyadic-tree")
+from ._app import (
+    ASKING,
+    FAILURE,
+    INTERRUPTED,
+    RUNNING,
+    USAGE,
+    console,
+    dump,
+    fail,
+    in_options,
+    sentences,
+    use_float64,
+)
+from ._targets import FAMILIES, family_named
+
 TARGETS = ("exp", "sine", "runge", "sqrt")
 LARGEST = 1_000_000  # connectivity; a fit of that size takes minutes
-USAGE, FAILURE, INTERRUPTED = 2, 1, 130
-# The library's errors name calls of Python; here their places are options.
-_OPTIONS = (
-    (r"`norms\.get\(name\)` must be one of .*; got", "`--norm` must be l1, l2 or sup; got"),
-    (r"`targets\.get\(('[^`]*')\)`", r"`--target \1`"),
-    (r"For a function of your own use `targets\.Function`", "Your own is module:function"),
-    (r"`targets\.load\(('[^`]*')\)`", r"`--target \1`"),
-    (r"Pass `missing=\"drop\"` to leave them out", "Add `--missing drop` to leave them out"),
-    (r"`TheoryStep\(gamma=([\d.]+)\)`", r"`--bits theory:\1`"),
-    (r"`TheoryStep\(\)`", "`--bits theory`"),
-    (r"`Study\((size|seed|target)s=\.\.\.\)`", r"`--\1`"),
-    (r"`Study\(families=\.\.\.\)`", "`--family`"),
-    (r"`(?:Bits\(bits\)|TheoryStep\(gamma=\.\.\.\))`", "`--bits`"),
-    (r"`Study\.run\((.*?)\)`", r"`--out \1`"),
-    (r"`(?:Data|read_data|targets\.read_data)\(([xy])=\.\.\.\)`", r"`--\1`"),
-    (r"`(?:targets\.)?read_data\((.*?)\)`", "`--data`"),
-    (r"`(?:Function|targets\.load)\(domain=\.\.\.\)`", "`--domain`"),
-    (r"`Data`", "`--data`"),
-)
-# What a wrong option can raise while the study is put together, and what can go wrong in a run.
-_ASKING = (ValueError, TypeError, OSError, ImportError)
-_RUNNING = (ValueError, OSError)
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 
-def main() -> None:
-    """The entry point of the command `qrelu`."""
-    app(prog_name="qrelu")
-
-
-def _fail(message: object, code: int) -> NoReturn:
-    """One sentence on stderr and a non-zero exit."""
-    print(f"qrelu: {_in_options(str(message))}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _in_options(message: str) -> str:
-    """A sentence of the library, with options where it names calls."""
-    message = " ".join(message.split())
-    for call, option in _OPTIONS:
-        message = re.sub(call, option, message)
-    return message
-
-
-@contextlib.contextmanager
-def _sentences(code: int, mistakes: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Mistakes of the user become one sentence, warnings one line; both on stderr."""
-
-    def show(message, category, filename, lineno, file=None, line=None):
-        print(f"qrelu: {message}", file=sys.stderr)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        warnings.showwarning = show
-        try:
-            yield
-        except BrokenPipeError:
-            # Whoever read the output has seen enough, as in `qrelu rate | head`.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit() from None
-        except mistakes as reason:
-            _fail(reason, code)
-
-
-def _version(asked: bool) -> bool:
-    if asked:
-        import importlib.metadata
-
-        print(f"qrelu {importlib.metadata.version('qrelu')}")
-        raise typer.Exit()
-    return asked
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """How well ReLU networks with M weights of b bits approximate a function, and at what rate."""
-
-
-@app.command()
 def rate(
     target: Annotated[
         list[str] | None,
@@ -174,9 +98,9 @@ def rate(
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Measure how fast the error of ReLU networks falls with their size, rounded and not."""
-    with _sentences(USAGE, _ASKING):
-        _use_float64()
-        from . import families, norms, studies
+    with sentences(USAGE, ASKING):
+        use_float64()
+        from .. import families, norms, studies
 
         study = studies.Study(
             targets=_targets(target, domain, data, x, y, missing),
@@ -187,7 +111,7 @@ def rate(
         )
         _say_before(study, seed)
         directory = _default_directory(study) if out is None else out
-    with _sentences(FAILURE, _RUNNING):
+    with sentences(FAILURE, RUNNING):
         try:
             result = study.run(directory)
             paths = result.save(directory)
@@ -206,63 +130,7 @@ def rate(
             print(f"Tables: {paths['table']}, {paths['rates']}", flush=True)
         _say_mixed(result)
     if result.table()["error"].null_count() == result.table().height:
-        _fail("no network could be computed; the column `notes` of the table says why.", FAILURE)
-
-
-@app.command()
-def targets(
-    norm: Annotated[str, typer.Option(metavar="NORM", help="l1, l2 or sup.")] = "l2",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-) -> None:
-    """List the built-in functions with the rate that theory gives for each family."""
-    with _sentences(USAGE, _ASKING):
-        from . import families, norms
-        from . import targets as builtin
-
-        measure = norms.get(norm)
-        columns = {name: _family(name, families) for name in FAMILIES}
-        rows = []
-        for about in builtin.describe():
-            known = {
-                name: builtin.get(about.name).rate(family, measure)
-                for name, family in columns.items()
-            }
-            rows.append((about, known))
-    if json:
-        _dump(
-            [
-                {**about._asdict(), "rates": {k: r and r._asdict() for k, r in known.items()}}
-                for about, known in rows
-            ]
-        )
-        return
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", title=f"Rates in {measure.name}", pad_edge=False)
-    for word in ("target", "function", "domain", "difficulty", *columns):
-        table.add_column(word, overflow="fold")
-    for about, known in rows:
-        a, b = about.domain
-        table.add_row(
-            about.name,
-            about.formula,
-            f"[{a:g}, {b:g}]".replace("[", r"\["),
-            about.difficulty,
-            *(_known(r) for r in known.values()),
-        )
-    _console().print(table)
-    print(
-        "A number g means that the error falls like M^-g in the connectivity M; `g and (log M)^b` "
-        "that it falls like M^-g (log M)^b; - is unknown."
-    )
-
-
-def _use_float64() -> None:
-    """The command line, not the library, decides on float64, where the device has it."""
-    import jax
-
-    if jax.default_backend() in ("cpu", "gpu"):
-        jax.config.update("jax_enable_x64", True)
+        fail("no network could be computed; the column `notes` of the table says why.", FAILURE)
 
 
 def _targets(
@@ -273,7 +141,7 @@ def _targets(
     y: str | None,
     missing: str | None,
 ) -> list[Any]:
-    from . import targets
+    from .. import targets
 
     found = []
     if data is None and (x or y or missing):
@@ -293,17 +161,6 @@ def _targets(
     for name in names or (() if data is not None else TARGETS):
         found.append(targets.load(name, domain or (0.0, 1.0)) if ":" in name else targets.get(name))
     return found
-
-
-def _family(name: str, families):
-    made = {
-        "free-knot": families.FreeKnot,
-        "uniform-knot": families.UniformKnot,
-        "dyadic-tree": families.DyadicTree,
-    }
-    if name not in made:
-        raise ValueError(f"`--family` must be one of {', '.join(FAMILIES)}; got {name!r}.")
-    return made[name]()
 
 
 def _families(names: Sequence[str] | None, bits: str, families) -> list[Any]:
@@ -328,7 +185,7 @@ def _families(names: Sequence[str] | None, bits: str, families) -> list[Any]:
                 f"`--bits` must be whole numbers, `matched`, `theory`, `theory:RATE` or "
                 f"`none`, separated by commas; got {word!r}."
             )
-    bases = [_family(name, families) for name in names or FAMILIES]
+    bases = [family_named(name, families) for name in names or FAMILIES]
     return [
         f for base in bases for f in (base, *(families.Quantized(base, rule) for rule in rules))
     ]
@@ -377,33 +234,26 @@ def _default_directory(study) -> pathlib.Path:
     return pathlib.Path("qrelu-runs") / f"{names[:48]}-{study.norm.name}-{study.fingerprint[:8]}"
 
 
-def _console():
-    from rich.console import Console
-
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
-    return Console(width=wide, highlight=False, soft_wrap=False)
-
-
 def _print_tables(result, study) -> None:
     """One table per target; where the terminal is narrow, the verdicts stand below it."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    console = _console()
+    terminal = console()
     # What does not fit is left out: first the verdicts (which follow below), then the intervals.
-    kept = [0, 1, 3, 4] if console.width < 60 else [0, 1, 2, 3, 4]
-    narrow = console.width < 90
+    kept = [0, 1, 3, 4] if terminal.width < 60 else [0, 1, 2, 3, 4]
+    narrow = terminal.width < 90
     kept += [] if narrow else [5]
     headers = ("rule", "gamma", "interval", "error/limit", "bits", "verdict")
     rates = result.rates()
     for target in study.targets:
         rows = rates.filter(rates["target"] == target.name).to_dicts()
         a, b = map(float, target.domain)
-        console.print(Text(f"{_title(target)} on [{a:g}, {b:g}], {study.norm.name} error", "bold"))
+        terminal.print(Text(f"{_title(target)} on [{a:g}, {b:g}], {study.norm.name} error", "bold"))
         for family in dict.fromkeys(row["family"] for row in rows):
             here = [row for row in rows if row["family"] == family]
-            console.print(Text(_about(here[0]), "bold"))
+            terminal.print(Text(_about(here[0]), "bold"))
             table = Table(
                 box=None,
                 pad_edge=False,
@@ -419,12 +269,12 @@ def _print_tables(result, study) -> None:
                 )
             for row in here:
                 table.add_row(*(Text(_cells(row)[i]) for i in kept))
-            console.print(Padding(table, (0, 0, 0, 2)))
+            terminal.print(Padding(table, (0, 0, 0, 2)))
             for row in here if narrow else ():
                 if row["gamma"] is None or row["model"] in ("power_log", "power_floor"):
-                    console.print(Padding(Text(f"{row['rule']}: {_verdict(row)}"), (0, 0, 0, 2)))
-            console.print()
-    console.print(Text(_explained(rates)))
+                    terminal.print(Padding(Text(f"{row['rule']}: {_verdict(row)}"), (0, 0, 0, 2)))
+            terminal.print()
+    terminal.print(Text(_explained(rates)))
 
 
 def _title(target) -> str:
@@ -474,21 +324,13 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def _verdict(row: dict[str, Any]) -> str:
     """The verdict without gamma, which has a column of its own."""
     words = re.sub(r"^the error falls like M\^-[\d.]+", "a rate", row["verdict"])
-    return _in_options(words.replace("a rate (log M)", "a rate times (log M)"))
+    return in_options(words.replace("a rate (log M)", "a rate times (log M)"))
 
 
 def _ratio(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if value < 2 else f"{value:.3g}"
-
-
-def _known(rate) -> str:
-    if rate is None:
-        return "-"
-    if math.isinf(rate.gamma):
-        return "exact"
-    return f"{rate.gamma:g}" + (f" and (log M)^{rate.log_power:g}" if rate.log_power else "")
 
 
 def _say_before(study, seed: str) -> None:
@@ -519,7 +361,7 @@ def _say_mixed(result) -> None:
 
 
 def _print_json(result, directory, paths) -> None:
-    _dump(
+    dump(
         {
             "directory": str(directory),
             "figure": str(paths["png"]),
@@ -528,20 +370,3 @@ def _print_json(result, directory, paths) -> None:
             "table": result.table().to_dicts(),
         }
     )
-
-
-def _dump(value) -> None:
-    import json
-
-    print(json.dumps(_plain(value), indent=1, allow_nan=False))
-
-
-def _plain(value):
-    """JSON has no infinity and no NaN: they become null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

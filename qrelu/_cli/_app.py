@@ -1,0 +1,143 @@
+"""What all commands share: the program, its errors, its output."""
+
+import contextlib
+import math
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Annotated, NoReturn
+
+import typer
+
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+# The library's errors name calls of Python; here their places are options.
+_OPTIONS = (
+    (r"`norms\.get\(name\)` must be one of .*; got", "`--norm` must be l1, l2 or sup; got"),
+    (r"`targets\.get\(('[^`]*')\)`", r"`--target \1`"),
+    (r"For a function of your own use `targets\.Function`", "Your own is module:function"),
+    (r"`targets\.load\(('[^`]*')\)`", r"`--target \1`"),
+    (r"Pass `missing=\"drop\"` to leave them out", "Add `--missing drop` to leave them out"),
+    (r"`TheoryStep\(gamma=([\d.]+)\)`", r"`--bits theory:\1`"),
+    (r"`TheoryStep\(\)`", "`--bits theory`"),
+    (r"`Study\((size|seed|target)s=\.\.\.\)`", r"`--\1`"),
+    (r"`Study\(families=\.\.\.\)`", "`--family`"),
+    (r"`(?:Bits\(bits\)|TheoryStep\(gamma=\.\.\.\))`", "`--bits`"),
+    (r"`Study\.run\((.*?)\)`", r"`--out \1`"),
+    (r"`(?:Data|read_data|targets\.read_data)\(([xy])=\.\.\.\)`", r"`--\1`"),
+    (r"`(?:targets\.)?read_data\((.*?)\)`", "`--data`"),
+    (r"`(?:Function|targets\.load)\(domain=\.\.\.\)`", "`--domain`"),
+    (r"`Data`", "`--data`"),
+    (r"`load_network\(path\)` must get a name", "`FILE` must have a name"),
+    (r"`(?:load_network|load_packed|load_certificate|verify)\(('[^`]*')\)`", r"\1"),
+    (r" `load_packed` reads it\.", ""),
+    (r"`(?:allocate|certify)_bits\((accuracy|per|box)=\.\.\.\)`", r"`--\1`"),
+    (r"`allocate_bits\(accuracy=(\S+)\)`", r"`--accuracy \1`"),
+    (r"`certify_bits\(bits\)`", "`--bits`"),
+    (r"`enclose\(evaluation=\.\.\.\)` must be None,", "`--evaluation` must be"),
+    (r"pass `evaluation=\"exact\"` to", "add `--evaluation exact` to"),
+    (r"ran out: allow more\.", "ran out: allow more `--seconds`."),
+    (r"`(network|packed)=\.\.\.`", r"`--\1 FILE`"),
+)
+# What a wrong option can raise before the work begins, and what can go wrong in a run.
+ASKING = (ValueError, TypeError, OSError, ImportError)
+RUNNING = (ValueError, OSError)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """The entry point of the command `qrelu`."""
+    app(prog_name="qrelu")
+
+
+def fail(message: object, code: int) -> NoReturn:
+    """One sentence on stderr and a non-zero exit."""
+    print(f"qrelu: {in_options(str(message))}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def in_options(message: str) -> str:
+    """A sentence of the library, with options where it names calls."""
+    message = " ".join(message.split())
+    for call, option in _OPTIONS:
+        message = re.sub(call, option, message)
+    return message
+
+
+@contextlib.contextmanager
+def sentences(code: int, mistakes: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Mistakes of the user become one sentence, warnings one line; both on stderr."""
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        print(f"qrelu: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = show
+        try:
+            yield
+        except BrokenPipeError:
+            # Whoever read the output has seen enough, as in `qrelu rate | head`.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit() from None
+        except mistakes as reason:
+            fail(reason, code)
+
+
+def _version(asked: bool) -> bool:
+    if asked:
+        import importlib.metadata
+
+        print(f"qrelu {importlib.metadata.version('qrelu')}")
+        raise typer.Exit()
+    return asked
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """How well ReLU networks with M weights of b bits approximate a function, and at what rate."""
+
+
+def use_float64() -> None:
+    """The command line, not the library, decides on float64, where the device has it."""
+    import jax
+
+    if jax.default_backend() in ("cpu", "gpu"):
+        jax.config.update("jax_enable_x64", True)
+
+
+def console():
+    """The terminal, or 110 columns where there is none."""
+    from rich.console import Console
+
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
+    return Console(width=wide, highlight=False, soft_wrap=False)
+
+
+def dump(value) -> None:
+    """Print JSON."""
+    import json
+
+    print(json.dumps(_plain(value), indent=1, allow_nan=False))
+
+
+def _plain(value):
+    """JSON has no infinity and no NaN: they become null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

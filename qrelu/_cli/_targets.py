@@ -1,0 +1,77 @@
+"""`qrelu targets`: what is built in."""
+
+import math
+from typing import Annotated
+
+import typer
+
+from ._app import ASKING, USAGE, console, dump, sentences
+
+FAMILIES = ("free-knot", "uniform-knot", "dyadic-tree")
+
+
+def targets(
+    norm: Annotated[str, typer.Option(metavar="NORM", help="l1, l2 or sup.")] = "l2",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """List the built-in functions with the rate that theory gives for each family."""
+    with sentences(USAGE, ASKING):
+        from .. import families, norms
+        from .. import targets as builtin
+
+        measure = norms.get(norm)
+        columns = {name: family_named(name, families) for name in FAMILIES}
+        rows = []
+        for about in builtin.describe():
+            known = {
+                name: builtin.get(about.name).rate(family, measure)
+                for name, family in columns.items()
+            }
+            rows.append((about, known))
+    if json:
+        dump(
+            [
+                {**about._asdict(), "rates": {k: r and r._asdict() for k, r in known.items()}}
+                for about, known in rows
+            ]
+        )
+        return
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", title=f"Rates in {measure.name}", pad_edge=False)
+    for word in ("target", "function", "domain", "difficulty", *columns):
+        table.add_column(word, overflow="fold")
+    for about, known in rows:
+        a, b = about.domain
+        table.add_row(
+            about.name,
+            about.formula,
+            f"[{a:g}, {b:g}]".replace("[", r"\["),
+            about.difficulty,
+            *(_known(r) for r in known.values()),
+        )
+    console().print(table)
+    print(
+        "A number g means that the error falls like M^-g in the connectivity M; `g and (log M)^b` "
+        "that it falls like M^-g (log M)^b; - is unknown."
+    )
+
+
+def family_named(name: str, families):
+    """The family of that name."""
+    made = {
+        "free-knot": families.FreeKnot,
+        "uniform-knot": families.UniformKnot,
+        "dyadic-tree": families.DyadicTree,
+    }
+    if name not in made:
+        raise ValueError(f"`--family` must be one of {', '.join(FAMILIES)}; got {name!r}.")
+    return made[name]()
+
+
+def _known(rate) -> str:
+    if rate is None:
+        return "-"
+    if math.isinf(rate.gamma):
+        return "exact"
+    return f"{rate.gamma:g}" + (f" and (log M)^{rate.log_power:g}" if rate.log_power else "")

@@ -1,0 +1,161 @@
+"""Checking a certificate again: the files, the grids, and the enclosure computed anew."""
+
+import hashlib
+import math
+import os
+import pathlib
+from typing import NamedTuple
+
+from ..bounds import Enclosure, enclose
+from ..networks import ReLUNetwork
+from ._certificate import (
+    FileCertificate,
+    FileRecord,
+    describe_layers,
+    float_bits,
+    load_certificate,
+    witness_problem,
+)
+from ._network import read_network
+from ._packed import read_packed
+
+
+class Verification(NamedTuple):
+    r"""A certificate that holds.
+
+    **Attributes:**
+
+    - `certificate`: what was claimed.
+    - `enclosure`: the bounds, computed anew.
+    - `network`, `packed`: the files that were checked.
+    """
+
+    certificate: FileCertificate
+    enclosure: Enclosure
+    network: pathlib.Path
+    packed: pathlib.Path
+
+
+def verify(
+    path: str | os.PathLike,
+    *,
+    network: str | os.PathLike | None = None,
+    packed: str | os.PathLike | None = None,
+) -> Verification:
+    r"""Check everything that a certificate claims, from the two files alone.
+
+    Both files must have the SHA-256 of the certificate; the packed network must lie on the grids
+    that are stated, in the bits that are stated; the witness must show the lower bound in exact
+    arithmetic; and the enclosure, computed anew, must confirm the upper bound, which must not
+    exceed the accuracy. It takes about as long as that one certificate took.
+
+    **Arguments:**
+
+    - `path`: the certificate.
+    - `network`, `packed`: where the files are now. Without it: where they were when the
+        certificate was written, as seen from its directory, or else beside it.
+
+    **Returns:**
+
+    A `Verification`. Nothing is returned if anything is wrong.
+
+    **Raises:**
+
+    - `ValueError`: for whatever does not hold, in a sentence.
+    - `FileNotFoundError`: when a file is not there.
+    """
+    place = pathlib.Path(path)
+    certificate = load_certificate(place)
+    first = _found(place, certificate.network, network, "network")
+    second = _found(place, certificate.packed, packed, "packed")
+    original = _checked(first, certificate.network)
+    rounded = _checked(second, certificate.packed)
+    net = read_network(first.name, original)
+    there = read_packed(second.name, rounded)
+    if describe_layers(there) != certificate.layers:
+        raise _wrong(place, "the packed network has other grids than the certificate says")
+    counted = {"total": there.bits, "header": there.header_bits, "float": float_bits(net)}
+    for name, value in counted.items():
+        if certificate.bits.get(name) != value:
+            raise _wrong(
+                place,
+                f"it says {certificate.bits.get(name)} bits ({name}) where the files have {value}",
+            )
+    claimed = certificate.enclosure
+    if certificate.accuracy is not None and not claimed.upper <= certificate.accuracy:
+        raise _wrong(
+            place,
+            f"its error, {claimed.upper:.9g}, exceeds the accuracy {certificate.accuracy:.9g}",
+        )
+    problem = witness_problem(claimed, net, there.network)
+    if problem:
+        raise _wrong(place, problem)
+    again = _again(claimed, net, there.network)
+    if not again.upper <= claimed.upper + _slack(claimed):
+        reason = (
+            f"the networks differ by at least {again.lower:.9g}"
+            if again.lower > claimed.upper
+            else f"computed anew the bound is {again.upper:.9g}"
+        )
+        raise _wrong(place, f"its error, {claimed.upper:.9g}, is too small: {reason}")
+    if claimed.lower > again.upper + _slack(claimed):
+        raise _wrong(place, f"its lower bound, {claimed.lower:.9g}, is too large")
+    return Verification(certificate, again, first, second)
+
+
+# Branch and bound stops as soon as its gap is reached. With half the gap that the certificate shows
+# and twice its boxes, the same path goes farther than it did.
+def _again(claimed: Enclosure, net: ReLUNetwork, other: ReLUNetwork) -> Enclosure:
+    shown = claimed.upper / claimed.lower - 1 if claimed.lower > 0 else claimed.gap
+    names = set(claimed.evaluation)
+    if len(names) != 1:
+        raise ValueError(f"`verify` must find one evaluation; got {sorted(names)}.")
+    return enclose(
+        net,
+        other,
+        claimed.box,
+        gap=max(min(shown, claimed.gap) / 2, 1e-12),
+        budget=2 * claimed.boxes + 4096,
+        evaluation=names.pop(),
+    )
+
+
+# Another machine may add floats in another order. What that changes is far below what the bounds
+# leave for rounding errors in float64; in the other types those are of another size.
+def _slack(claimed: Enclosure) -> float:
+    width = claimed.upper - claimed.lower if math.isfinite(claimed.upper) else 0.0
+    double = set(claimed.evaluation) <= {"exact", "float64"} and claimed.method != (
+        "branch and bound"
+    )
+    return 1e-9 * claimed.upper + (width if double else 1e-6 * width)
+
+
+def _found(
+    certificate: pathlib.Path, record: FileRecord, given: str | os.PathLike | None, name: str
+) -> pathlib.Path:
+    if given is not None:
+        return pathlib.Path(given)
+    recorded = certificate.parent / record.path
+    beside = certificate.parent / pathlib.PurePosixPath(record.path).name
+    for place in (recorded, beside):
+        if place.is_file():
+            return pathlib.Path(os.path.normpath(place))
+    raise FileNotFoundError(
+        f"`verify({certificate.name!r})` must find the file {record.path!r}; it is not there. Say "
+        f"where it is now: `{name}=...`."
+    )
+
+
+def _checked(file: pathlib.Path, record: FileRecord) -> bytes:
+    data = file.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != record.sha256:
+        raise ValueError(
+            f"{file.name} is not the file that was certified: its SHA-256 is {digest[:16]}..., not "
+            f"{record.sha256[:16]}..."
+        )
+    return data
+
+
+def _wrong(place: pathlib.Path, reason: str) -> ValueError:
+    return ValueError(f"The certificate {place.name} does not hold: {reason}.")
