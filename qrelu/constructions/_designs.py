@@ -13,6 +13,7 @@ from ._extraction import LARGEST_GROUP
 from ._lipschitz_by_bits import lipschitz_by_bits
 from ._lipschitz_by_lookup import lipschitz_by_lookup
 from ._lipschitz_by_slopes import lipschitz_by_slopes
+from ._lipschitz_output import largest_whole
 
 # Codes of more bits do not fit into float64.
 MOST_STEPS = 27
@@ -77,8 +78,7 @@ def whole_bits(design: Design) -> int:
         return 2
     n = math.prod(design.sizes[:3]) if design.name == "lookup" else design.sizes[0]
     m, k = design.steps_per_cell, design.sizes[3 if design.name == "lookup" else 2]
-    # B + shift up to 3/2 nm + m + 2 and knots up to 4n; what reads k bits, with whole numbers.
-    return max(math.floor(1.5 * n * m + m + 2), 4 * n, 2 * 4 ** (2 * k - 1)).bit_length()
+    return largest_whole(n, m, k).bit_length()
 
 
 def best_design(width: int, depth: int, fraction_bits: int, integer_bits: int) -> Design:

@@ -58,6 +58,7 @@ def plan(
     k = check_whole(f"{call}(per_layer=...)", per_layer, 1, LARGEST_GROUP)
     kind = check_dtype(call, dtype)
     check_code(f"{call}(steps={steps})", steps, kind, allow_rounding)
+    _check_size(call, largest_whole(cells, steps, min(k, steps)), kind, allow_rounding)
     height = constant / (cells * steps)
     middle = float(sample(call, function, np.array([0.5]), constant)[0])
     offset = height * np.rint(middle / height)
@@ -88,9 +89,6 @@ def finish(layers: Layers, t: Rows, code: Rows, base: Rows, made: Plan, source: 
     bias = float(made.dtype.type(made.offset - made.shift * float(height)))
     output = median * scale + bias
     network = layers.network(output, made.dtype)
-    largest = max(float(np.max(np.abs(m.offset), initial=0.0)) for m in layers.maps)
-    largest = max(largest, *(float(abs(m.matrix).max()) for m in layers.maps))
-    check_size(made, largest)
     # The last map gives scale u + bias instead of height (u - shift) + offset, for all values u of
     # the median: |u - shift| <= shift.
     ends = (Fraction(0), 2 * Fraction(made.shift))
@@ -99,7 +97,8 @@ def finish(layers: Layers, t: Rows, code: Rows, base: Rows, made: Plan, source: 
     error = height + max(abs(slope * u + constant) for u in ends)
     if not _is_binary(height) or not _is_binary(Fraction(1, made.cells * made.steps)):
         error += Fraction(made.lipschitz) * _ROUNDING
-    rounded = made.steps > (digits(made.dtype) + 1) // 2
+    whole = largest_whole(made.cells, made.steps, min(made.per_layer, made.steps))
+    rounded = made.steps > (digits(made.dtype) + 1) // 2 or whole > 2 ** digits(made.dtype)
     certificate = Certificate(
         bound=math.inf if rounded else round_up(error),
         target="the given function",
@@ -111,14 +110,19 @@ def finish(layers: Layers, t: Rows, code: Rows, base: Rows, made: Plan, source: 
     return Construction(network, certificate, count(network))
 
 
-def check_size(made: Plan, largest: float) -> None:
+def largest_whole(cells: int, steps: int, per_layer: int) -> int:
+    """A bound on the whole numbers among the parameters: knots, B + shift, what reads k bits."""
+    return max(4 * cells, math.ceil(1.5 * cells * steps) + steps + 2, 2 * 4 ** (2 * per_layer - 1))
+
+
+def _check_size(call: str, largest: int, kind: np.dtype, allow_rounding: bool) -> None:
     """Refuse whole numbers that the type cannot hold."""
-    most = 2.0 ** digits(made.dtype)
-    if largest > most and not made.allow_rounding:
+    most = 2 ** digits(kind)
+    if largest > most and not allow_rounding:
         raise ValueError(
-            f"`{made.call}(..., dtype=...)` must be able to hold whole numbers up to "
-            f"{largest:.6g}; {made.dtype} is exact up to {most:.6g}. Use fewer cells or bits per "
-            'layer, or "float64"; `allow_rounding=True` builds it nevertheless.'
+            f"`{call}(..., dtype=...)` must be able to hold whole numbers up to {largest}; {kind} "
+            f"is exact up to {most}. Use fewer cells, steps or bits per layer, or "
+            '"float64"; `allow_rounding=True` builds it nevertheless, with no proven error.'
         )
 
 
