@@ -257,6 +257,7 @@ def test_lowers_for_every_platform(name, platform):
 
 def test_without_x64_numpy_and_jax_agree():
     x = _numbers(np.float64, 500)
+    array = jnp.asarray(x)
     for name in FIRST:
         q = QUANTIZERS[name]
         expected = q(x, KEY)
@@ -264,3 +265,7 @@ def test_without_x64_numpy_and_jax_agree():
         with jax.enable_x64(False):
             assert _bits(q(x, KEY)) == _bits(expected), name
             assert _bits(q(jnp.asarray(x, jnp.float32), KEY)) == _bits(single), name
+            with pytest.raises(TypeError, match=r"set to 32 bits; got float64.*`jax.enable_x64"):
+                q(array, KEY)
+            with jax.enable_x64(True):
+                assert _bits(q(array, KEY)) == _bits(expected), name

@@ -119,6 +119,7 @@ class AbstractUniformGrid(AbstractQuantizer):
         **Raises:**
 
         - `ValueError`: where the type cannot hold the grid, and without a key that is needed.
+        - `TypeError`: for other types, and for JAX arrays of float64 where JAX is set to 32 bits.
         """
         numbers, step, limits, numpy = self._operands(x, key)
         noise = self._noise(numbers, key, numpy)
@@ -319,6 +320,13 @@ def as_floats(name: str, x: Any, is_jax: bool) -> Any:
         raise TypeError(
             f"`{name}` must get float16, bfloat16, float32 or float64 numbers; "
             f"got {array.dtype}. Convert them first."
+        )
+    # JAX would cut off half of every number on the way, with a warning.
+    if is_jax and array.dtype == np.float64 != jax.dtypes.canonicalize_dtype(np.float64):
+        raise TypeError(
+            f"`{name}` must get float32 numbers where JAX is set to 32 bits; got float64 "
+            "ones, made where it was not. Call it under `jax.enable_x64(True)` too, or convert "
+            "them with `numpy.asarray`."
         )
     return array
 
