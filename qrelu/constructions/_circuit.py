@@ -1,28 +1,25 @@
 """A network written with any gains, then with the weights of an alphabet only."""
 
 import dataclasses
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from ..networks import ReLUNetwork, SparseMatrix
+from ._alphabets import Alphabet
 
 # A matrix with a larger share of nonzero entries than this is kept dense, as in
 # `networks.sparsify`; benchmarks/sparse_networks_evaluate_in_seconds.py measures it.
 _DENSE = 1 / 16
 
 
-class Gains(Protocol):
-    """What the compiler asks of an alphabet."""
-
-    def recipe(self, gain: float) -> np.ndarray:
-        """Weights of the alphabet whose sum is the gain."""
-        ...
+Gain: TypeAlias = float | int | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Wires:
-    """Units of one layer, in an array of any one-dimensional shape."""
+    """Some units of one layer."""
 
     layer: int
     index: np.ndarray
@@ -72,14 +69,12 @@ class Circuit:
         """A unit without edges; what comes from it is left out."""
         return Wires(layer, self._rows(layer, 1))
 
-    def relu(self, *terms: tuple[float | np.ndarray, Wires]) -> Wires:
+    def relu(self, *terms: tuple[Gain, Wires]) -> Wires:
         """Units with one gain and one wire from each term; gain 0 is no edge."""
         count = max(max(len(w), np.size(c)) for c, w in terms)
         return self.gather(count, [(np.arange(count), c, w) for c, w in terms])
 
-    def gather(
-        self, count: int, edges: list[tuple[np.ndarray | int, float | np.ndarray, Wires]]
-    ) -> Wires:
+    def gather(self, count: int, edges: Sequence[tuple[np.ndarray | int, Gain, Wires]]) -> Wires:
         """Units 0, ..., count - 1, with edges (unit, gain, wire)."""
         layer = 1 + max(w.layer for _, _, w in edges)
         units = self._rows(layer, count)
@@ -98,8 +93,8 @@ class Circuit:
 
     def network(
         self,
-        alphabet: Gains,
-        output: list[tuple[float, Wires]],
+        alphabet: Alphabet,
+        output: Sequence[tuple[float | int, Wires]],
         dtype: np.dtype | type = np.float64,
     ) -> ReLUNetwork:
         """The network of the sum of gains times wires, one output."""
@@ -204,7 +199,10 @@ def _expand(rows, columns, recipe, copies, starts, k) -> tuple[np.ndarray, np.nd
     targets = np.repeat(starts[k + 1][rows], times) + _counts_up(times)
     sources = np.repeat(starts[k][columns], times)
     places = np.stack(
-        [np.tile(targets, recipe.size), (sources[None, :] + np.arange(recipe.size)[:, None]).ravel()],
+        [
+            np.tile(targets, recipe.size),
+            (sources[None, :] + np.arange(recipe.size)[:, None]).ravel(),
+        ],
         axis=1,
     )
     return places, np.repeat(recipe, targets.size)

@@ -35,10 +35,10 @@ def leaves(circuit: Circuit, alphabet: Alphabet, x: Wires, levels: int) -> Wires
 # v in {0, 1}^d is, inside of the cell,
 #     relu(min{t_k : v_k = 1} - max{t_k : v_k = 0}),  min = 1 and max = 0 over the empty set:
 # if v is no v_j, some t_k with v_k = 1 is at most some t_l with v_l = 0. With
-# u_{k,i} = clip(N x_k - i, 0, 1), which is 1 for cells above i, 0 below and t_k in cell i, this is
+# u_{k,i} = clip(N x_k - i, 0, 1), which is 1 in cells above i, 0 below and t_k in cell i, this is
 #     hat_m(x) = relu(min_k u_{k,m_k - 1} - max_k u_{k,m_k}),  u_{k,-1} = 1, u_{k,N} = 0,
-# on all of [0, 1]^d: in cells that do not touch m the minimum is 0 or the maximum is 1. The hats are
-# >= 0, their sum is 1, at most d + 1 of them are not 0 at a point, and hat_m(x) > 0 only where
+# on all of [0, 1]^d: in cells that do not touch m the minimum is 0 or the maximum is 1. The hats
+# are >= 0, their sum is 1, at most d + 1 of them are not 0 at a point, and hat_m(x) > 0 only where
 # |N x_k - m_k| < 1 for all k.
 def hats(circuit: Circuit, alphabet: Alphabet, coordinates: list[Wires]) -> Wires:
     """All (N + 1)^d hats in the order of the grid, from the leaves u of every coordinate.
@@ -64,9 +64,7 @@ def hats(circuit: Circuit, alphabet: Alphabet, coordinates: list[Wires]) -> Wire
         above = np.flatnonzero((i < count - 1) & (j < cells))
         over = circuit.relu((1, after[i[above]]), (-1, highs[k][j[above]]))
         # In two dimensions these are the same differences u_{1,i} - u_{2,j}.
-        under = (
-            over if k == 1 else circuit.relu((1, before[i[both]]), (-1, lows[k][j[both]]))
-        )
+        under = over if k == 1 else circuit.relu((1, before[i[both]]), (-1, lows[k][j[both]]))
         lo = [
             ((i > 0) | (j == 0), before[i]),
             ((i == 0) & (j > 0), lows[k][j]),

@@ -28,9 +28,9 @@ class SobolevPlan(NamedTuple):
 #     sum_m hat_m(x) sum_{|nu| < n} a_{m,nu} z_m^nu
 # is at most sum_{|nu| = n} N^-n / nu! = (d/N)^n / n! from f: the hats are >= 0, sum to 1, and where
 # one is not 0 all |z_{m,k}| <= 1, so that this bounds the remainder of each Taylor polynomial.
-# The network has w_{m,nu} for a_{m,nu}, with |w - a| <= e and hence |w| <= N^-|nu| + e, and q_{m,nu}
-# for hat_m z_m^nu, by |nu| products: |q - hat z^nu| <= |nu| 4^-r, and q = 0 where hat = 0, that is
-# for all but d + 1 of the m. From w q - a hat z^nu = (w - a) hat z^nu + w (q - hat z^nu):
+# The network has w_{m,nu} for a_{m,nu}, with |w - a| <= e and hence |w| <= N^-|nu| + e, and
+# q_{m,nu} for hat_m z_m^nu, by |nu| products: |q - hat z^nu| <= |nu| 4^-r, and q = 0 where hat = 0,
+# that is for all but d + 1 of the m. From w q - a hat z^nu = (w - a) hat z^nu + w (q - hat z^nu):
 #     error <= (d/N)^n / n! + sum_{|nu| < n} (e + (d + 1) |nu| 4^-r (N^-|nu| + e)).
 # A term with N^-|nu| <= e is left out, w = 0.
 def bound(d: int, n: int, p: int, r: int, error: Fraction) -> Fraction:

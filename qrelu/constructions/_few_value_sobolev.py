@@ -215,9 +215,7 @@ def _build(
 
 
 # Where u_{m-1} < 1 is u_m = 0, and N x - m = u_m - (1 - u_{m-1}) on the support of the hat of m.
-def _offsets(
-    circuit: Circuit, alphabet: Alphabet, coordinates: list[Wires]
-) -> tuple[Wires, Wires]:
+def _offsets(circuit: Circuit, alphabet: Alphabet, coordinates: list[Wires]) -> tuple[Wires, Wires]:
     """Positive and negative parts of clip(N x_k - m, -1, 1), for all k and m = 0, ..., N."""
     layer = coordinates[0].layer
     ones, nothing = one(circuit, alphabet, layer), circuit.zero(layer).index

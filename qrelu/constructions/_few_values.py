@@ -63,7 +63,7 @@ def products(
     y: tuple[Wires, Wires | None],
     pairs: tuple[np.ndarray, np.ndarray],
     levels: int,
-    half: float = 0.5,
+    half: float | int = 0.5,
 ) -> tuple[Wires, Wires]:
     """Positive and negative parts of x[i] y[j] for all given pairs, 2 levels + 3 layers on.
 
@@ -72,8 +72,8 @@ def products(
     """
     layer = max(part.layer for part in (*x, *y) if part is not None)
     x, y = (
-        tuple(None if part is None else circuit.carry(part, layer) for part in factor)
-        for factor in (x, y)
+        (circuit.carry(plus, layer), None if minus is None else circuit.carry(minus, layer))
+        for plus, minus in (x, y)
     )
     i, j = pairs
     terms = [(half, x[0][i]), (half, y[0][j])]

@@ -130,7 +130,7 @@ def weight(
 
 def _branches(
     circuit: Circuit, alphabet: Nonlinear, signs: tuple[Wires, Wires], gains: np.ndarray
-) -> list[tuple[float, Wires]]:
+) -> list[tuple[float | int, Wires]]:
     """One branch per exponent: identities, then single edges, then the sign."""
     paths = []
     for e in range(len(gains)):
