@@ -1,7 +1,7 @@
 """The three regimes of quantized networks, with networks that are really built."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from ._arguments import check_whole
 from ._construction import Counts, count
 from ._designs import MOST_STEPS, Design, best_design, build, whole_bits
 from ._tradeoff import on_grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # More bits than any network here needs before the point.
 _PLENTY = 60
@@ -66,6 +69,21 @@ class RegimeDiagram(NamedTuple):
     functions: dict[str, str]
     notes: tuple[str, ...]
 
+    def figure(self, *others: "RegimeDiagram") -> "Figure":
+        """The error and bits times error against bits, with the three lower bounds.
+
+        **Arguments:**
+
+        - `others`: more diagrams, each in a row of its own below.
+
+        **Returns:**
+
+        A Matplotlib figure.
+        """
+        from ._regimes_figure import draw
+
+        return draw([self, *others])
+
 
 FUNCTIONS = {
     "zigzag": "a zigzag with slopes +1 and -1 in random order, whose corners lie half-way between "
@@ -107,7 +125,7 @@ def regime_diagram(
 
     **Returns:**
 
-    A `RegimeDiagram`. `studies.draw_regimes` draws it.
+    A `RegimeDiagram`; its `figure()` draws it.
 
     **Raises:**
 
