@@ -1,6 +1,6 @@
 """Linear bounds of the difference of two networks on boxes, propagated through both jointly."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -8,10 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ._cells import gamma
+from ._planes import Plane, Span, chord, lower_plane, negative, positive, upper_plane
 
-# Arrays have the units first and the boxes last: one matrix product serves all boxes. A form
-# (units, 1 + inputs, boxes) holds the values at the centers and the slopes times the radii, so that
-# its bounds on a box are the first entry plus and minus the sum of the others' sizes.
+# Arrays have the units first and the boxes last: one matrix product serves all boxes.
 
 
 class Pair(NamedTuple):
@@ -31,25 +30,43 @@ class Outcome(NamedTuple):
     upper: Array  # (2 outputs, boxes): bounds of R - R' and of R' - R
     slopes: Array  # (inputs, 2 outputs, boxes): of the linear bounds, times the radii
     center: Array  # (outputs, boxes): R - R' at the centers
-    score: Array  # (inputs, boxes): the slack that depends on each input
 
 
-class _Span(NamedTuple):
-    low: Array
-    high: Array
+class _Form(NamedTuple):
+    """An affine function per unit and box: its center, and its slopes times the radii."""
 
-    @property
-    def size(self) -> Array:
-        """The largest absolute value."""
-        return jnp.maximum(jnp.abs(self.low), jnp.abs(self.high))
+    center: Array  # (units, boxes)
+    slopes: Array  # (units, inputs, boxes)
 
 
-class _Plane(NamedTuple):
-    """a dz + b z + m, with z of the second network and dz the difference."""
+class _Strip(NamedTuple):
+    """A unit lies between the forms middle - spread and middle + spread, up to the error."""
 
-    a: Array
-    b: Array
-    m: Array
+    middle: _Form
+    spread: _Form | None  # None for zero, in the first layer
+    error: Array  # (units, boxes)
+
+
+class _Known(NamedTuple):
+    """Bounds of a unit, and the sum of the sizes of all that its strip is made of."""
+
+    span: Span
+    norm: Array
+
+
+class _Layer(NamedTuple):
+    """Lines and planes of one hidden layer: relu(y) <= sy y + my, relu(y) >= ty y, likewise z."""
+
+    up: Plane
+    down: Plane
+    sy: Array
+    my: Array
+    ty: Array
+    sz: Array
+    mz: Array
+    tz: Array
+    z: Span
+    dz: Span
 
 
 def _dot(w: Any, x: Array) -> Array:
@@ -59,92 +76,97 @@ def _dot(w: Any, x: Array) -> Array:
     return product.reshape(w.shape[0], *x.shape[1:])
 
 
-def _positive(x: Array) -> Array:
-    return jnp.maximum(x, 0)
+# XLA computes what elementwise operations need again wherever it is used: all planes once per slope
+# that they multiply, and more. What comes out of a conditional is stored. The condition always
+# holds, except for NaN, to which NaN is the answer.
+def _stored(function: Callable, center: Array, *arguments: Any) -> Any:
+    """The function of the arguments, computed once; it changes the speed only."""
+    shapes = jax.eval_shape(function, *arguments)
+
+    def otherwise(*_: Any) -> Any:
+        return jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes)
+
+    return jax.lax.cond(center[0, 0] == center[0, 0], function, otherwise, *arguments)
 
 
-def _negative(x: Array) -> Array:
-    return jnp.minimum(x, 0)
+def _known(strip: _Strip, unit: float) -> _Known:
+    middle, spread, error = strip
+    more = gamma(middle.slopes.shape[1] + 4, unit)
+    if spread is None:
+        reach = jnp.abs(middle.slopes).sum(1)
+        norm = jnp.abs(middle.center) + reach
+        error = 1.01 * error + more * norm
+        return _Known(Span(middle.center - reach - error, middle.center + reach + error), norm)
+    # |m + r| and |m - r|: the larger one is |m| + |r|.
+    above = jnp.abs(middle.slopes + spread.slopes).sum(1)
+    below = jnp.abs(middle.slopes - spread.slopes).sum(1)
+    norm = jnp.abs(middle.center) + jnp.abs(spread.center) + above + below
+    error = 1.01 * error + more * norm
+    low = middle.center - spread.center - below - error
+    return _Known(Span(low, middle.center + spread.center + above + error), norm)
 
 
-# A quotient where the condition holds, else 0; safe under differentiation.
-def _ratio(condition: Array, a: Array, b: Array) -> Array:
-    return jnp.where(condition, a / jnp.where(condition, b, 1), 0)
-
-
-# Each line is computed from a slope that rounding may have moved; the intercept is then the largest
-# that the ends ask for, so that the line is valid for the slope as it is.
-def _chord(z: _Span) -> tuple[Array, Array]:
-    """Slope and intercept of relu(z) <= s z + m."""
-    crosses = (z.low < 0) & (z.high > 0)
-    s = jnp.minimum(_ratio(crosses, z.high, z.high - z.low), 1)
-    m = jnp.where(crosses, jnp.maximum(-s * z.low, (1 - s) * z.high), 0)
-    return jnp.where(crosses, s, jnp.where(z.high > 0, 1, 0).astype(s.dtype)), m
-
-
-# Upper planes of d = relu(y) - relu(z), y = z + dz; every slope s is in [0, 1]:
-#   1. d <= max(0, dz), whose chord on [low, high] of dz is above it.
-#   2. d <= min(e, relu(y)) with e = max(0, high of dz), and the line through (low of y, 0) and
-#      (e, e) is above both.
-#   3. d - dz = relu(-y) - relu(-z): the same with -y.
-#   4. d <= chord(y) - s z for s = 0 and s = 1: the two activations by themselves.
-# On large boxes dz is small against y and z, and planes of dz are tight; on boxes smaller than dz
-# those of the single activations are. The least at the center is taken: the mean of a plane over
-# the box is its value there.
-def _upper_plane(y: _Span, z: _Span, dz: _Span, y0: Array, z0: Array, dz0: Array) -> _Plane:
-    a, m1 = _chord(dz)
-    rise, fall = _positive(dz.high), _positive(-dz.low)
-    s2 = _ratio(y.low < 0, rise, rise - y.low)
-    m2 = jnp.where(y.low < 0, jnp.maximum(-s2 * y.low, rise - s2 * rise), rise)
-    s3 = _ratio(y.high > 0, fall, fall + y.high)
-    m3 = jnp.where(y.high > 0, jnp.maximum(s3 * y.high, fall - s3 * fall), fall)
-    s4, m4 = _chord(y)
-    zero = jnp.zeros_like(a)
-    best = _Plane(a, zero, m1)
-    value = a * dz0 + m1
-    for plane in (_Plane(s2, s2, m2), _Plane(1 - s3, -s3, m3), _Plane(s4, s4, m4)):
-        best, value = _better(best, value, plane, z0, dz0)
-    return _better(best, value, _Plane(s4, s4 - 1, m4), z0, dz0)[0]
-
-
-def _better(best: _Plane, value: Array, plane: _Plane, z0: Array, dz0: Array):
-    here = plane.a * dz0 + plane.b * z0 + plane.m
-    less = here < value
-    chosen = (jnp.where(less, p, q) for p, q in zip(plane, best, strict=True))
-    return _Plane(*chosen), jnp.where(less, here, value)
-
-
-def _lower_plane(y: _Span, z: _Span, dz: _Span, y0: Array, z0: Array, dz0: Array) -> _Plane:
-    # -d = relu(z) - relu(y) <= a (-dz) + b y + m with y = z + dz.
-    a, b, m = _upper_plane(z, y, _Span(-dz.high, -dz.low), z0, y0, -dz0)
-    return _Plane(a - b, -b, -m)
-
-
-def _norm(form: Array) -> Array:
-    return jnp.abs(form).sum(1)
-
-
-def _ends(middle: Array, spread: Array, error: Array, unit: float) -> _Span:
-    """Bounds of what lies between the forms middle - spread and middle + spread."""
-    high, low = middle + spread, middle - spread
-    error = 1.01 * error + gamma(middle.shape[1] + 4, unit) * (_norm(middle) + _norm(spread))
-    return _Span(
-        low[:, 0] - jnp.abs(low[:, 1:]).sum(1) - error,
-        high[:, 0] + jnp.abs(high[:, 1:]).sum(1) + error,
+def _relaxed(y: Span, z: Span, dz: Span, y0: Array, z0: Array, d0: Array, unit: float) -> _Layer:
+    slack = 4 * unit * (y.size + z.size)
+    dz = Span(
+        jnp.maximum(dz.low, y.low - z.high - slack), jnp.minimum(dz.high, y.high - z.low + slack)
     )
+    up, down = upper_plane(y, z, dz, y0, z0, d0), lower_plane(y, z, dz, y0, z0, d0)
+    slack = 8 * unit * (y.size + z.size + dz.size)
+    up, down = up._replace(m=up.m + slack), down._replace(m=down.m - slack)
+    (sy, my), (sz, mz) = chord(y), chord(z)
+    my, mz = my + 8 * unit * y.size, mz + 8 * unit * z.size
+    # relu(z) >= z and relu(z) >= 0; the better at the center.
+    ty, tz = ((value > 0).astype(value.dtype) for value in (y0, z0))
+    return _Layer(up, down, sy, my, ty, sz, mz, tz, z, dz)
 
 
-def _add(form: Array, constant: Any) -> Array:
-    return form.at[:, 0].add(constant)
+def _activation(s: Array, m: Array, t: Array, strip: _Strip) -> tuple[_Form, _Form]:
+    """Middle and spread of what lies between t (middle - spread) and s (middle + spread) + m."""
+    half, rest = (s + t) / 2, (s - t) / 2
+    middle = _combined(half, strip.middle, rest, strip.spread, m / 2)
+    return middle, _combined(rest, strip.middle, half, strip.spread, m / 2)
 
 
-# Rounding. JAX knows no directed rounding, so errors run along: `errors` bound, per unit and box,
-# by how much the forms y, z, dz that are computed may be off on the box. One sum of n products is
-# off by gamma_(n+1) times the sum of their sizes, and passes the errors of its terms on with the
+def _difference(up: Plane, down: Plane, z: _Strip, dz: _Strip) -> tuple[_Form, _Form]:
+    """Middle and spread of what lies between two planes; all their slopes a are positive."""
+    a, a_rest = (up.a + down.a) / 2, (up.a - down.a) / 2
+    b, b_rest = (up.b + down.b) / 2, (up.b - down.b) / 2
+    size, rest = (jnp.abs(up.b) + jnp.abs(down.b)) / 2, (jnp.abs(up.b) - jnp.abs(down.b)) / 2
+    middle = _sum(
+        _combined(a, dz.middle, a_rest, dz.spread, (up.m + down.m) / 2),
+        _combined(b, z.middle, rest, z.spread, 0),
+    )
+    spread = _sum(
+        _combined(a_rest, dz.middle, a, dz.spread, (up.m - down.m) / 2),
+        _combined(b_rest, z.middle, size, z.spread, 0),
+    )
+    return middle, spread
+
+
+def _combined(p: Array, first: _Form, q: Array, second: _Form | None, constant: Any) -> _Form:
+    """p first + q second + constant."""
+    center, slopes = p * first.center + constant, p[:, None] * first.slopes
+    if second is None:
+        return _Form(center, slopes)
+    return _Form(center + q * second.center, slopes + q[:, None] * second.slopes)
+
+
+def _sum(first: _Form, second: _Form) -> _Form:
+    return _Form(first.center + second.center, first.slopes + second.slopes)
+
+
+# Rounding. JAX knows no directed rounding, so errors run along: `error` bounds, per unit and box,
+# by how much the strips of y, z, dz that are computed may be off on the box. One sum of n products
+# is off by gamma_(n+1) times the sum of their sizes, and passes the errors of its terms on with the
 # sizes of their factors, all of which are at most 1 in the planes. Slopes of planes are floats, and
 # valid as they are; rounding of an intercept is at most 8 units of the spans that it is made of,
 # and is added to it. Errors are sums of non-negative terms: rounding them costs less than the 1 per
 # cent that is added where they are used. A result that underflows is off by less than `floor`.
+#
+# The forms above and below an activation are at most its norm and the span of its intercept, so
+# middle and spread together are at most twice that, and 12 operations make them; for a difference
+# it is both norms and all spans, three times with its rounding.
 #
 # Backwards, p and q are taken as they are computed, and what they are off is multiplied by the
 # largest |d| and relu(z) on the box, which the spans know.
@@ -154,175 +176,126 @@ def joint_bounds(pair: Pair, center: Array, radius: Array) -> Outcome:
     depth, inputs = len(w), center.shape[0]
     info = jnp.finfo(center.dtype)
     unit, floor = float(info.eps) / 2, float(info.tiny) * 2.0**20
-    first = jnp.eye(inputs, dtype=center.dtype)[:, :, None] * radius[:, None, :]
-    x = jnp.concatenate([center[:, None, :], first], 1)
     size = jnp.abs(center) + radius
 
-    # Forms of y = W h + b, z = V k + c and y - z.
-    affine = ((w[0], b[0]), (v[0], c[0]), (dw[0], db[0]))
-    forms = [_add(_dot(m, x), n[:, None]) for m, n in affine]
-    spreads = [jnp.zeros_like(form) for form in forms]
-    errors = [
-        gamma(inputs + 4, unit) * (_dot(jnp.abs(m), size) + jnp.abs(n)[:, None]) + floor
-        for m, n in affine
-    ]
-    values = [form[:, 0] for form in forms]
-    layers = []
-    for i in range(1, depth):
-        y, z, dz = (_ends(f, s, e, unit) for f, s, e in zip(forms, spreads, errors, strict=True))
-        slack = 4 * unit * (y.size + z.size)
-        dz = _Span(
-            jnp.maximum(dz.low, y.low - z.high - slack),
-            jnp.minimum(dz.high, y.high - z.low + slack),
-        )
+    # Strips of y = W h + b, z = V k + c and y - z, and their values at the centers.
+    strips, values = [], []
+    for m, n in ((w[0], b[0]), (v[0], c[0]), (dw[0], db[0])):
+        values.append(_dot(m, center) + n[:, None])
+        error = gamma(inputs + 4, unit) * (_dot(jnp.abs(m), size) + jnp.abs(n)[:, None]) + floor
+        form = _Form(values[-1], m[:, :, None] * radius[None])
+        strips.append(_Strip(form, None, error))
+
+    layers: list[_Layer] = []
+    e0, k0 = jnp.zeros_like(center), center
+
+    def relax(strips: list[_Strip], values: list[Array]) -> tuple[_Layer, list[_Known]]:
+        known = [_known(strip, unit) for strip in strips]
+        y, z, dz = (k.span for k in known)
         y0, z0, d0 = values
-        up, down = _upper_plane(y, z, dz, y0, z0, d0), _lower_plane(y, z, dz, y0, z0, d0)
-        slack = 8 * unit * (y.size + z.size + dz.size)
-        up, down = up._replace(m=up.m + slack), down._replace(m=down.m - slack)
-        sy, my = _chord(y)
-        sz, mz = _chord(z)
-        my, mz = my + 8 * unit * y.size, mz + 8 * unit * z.size
-        # relu(z) >= z and relu(z) >= 0; the better at the center.
-        ty, tz = ((value > 0).astype(x.dtype) for value in (y0, z0))
-        h0, k0 = _positive(y0), _positive(z0)
+        return _relaxed(y, z, dz, y0, z0, d0, unit), known
+
+    for i in range(1, depth):
+        layer, known = _stored(relax, center, strips, values)
+        layers.append(layer)
+        y0, z0, d0 = values
+        h0, k0 = positive(y0), positive(z0)
         e0 = jnp.where((y0 > 0) & (z0 > 0), d0, h0 - k0)
-        layers.append(_Layer(up, down, sz, mz, tz, z, dz, z0, d0, e0, k0, forms[1]))
         if i == depth - 1:
             break
 
-        (y_mid, z_mid, d_mid), (y_rad, z_rad, d_rad) = forms, spreads
-        h = (_add(sy[:, None] * (y_mid + y_rad), my), ty[:, None] * (y_mid - y_rad))
-        k = (_add(sz[:, None] * (z_mid + z_rad), mz), tz[:, None] * (z_mid - z_rad))
-        above = _above(up.a, up.b, d_mid, d_rad, z_mid, z_rad)
-        below = _above(-down.a, -down.b, d_mid, d_rad, z_mid, z_rad)
-        e = (_add(above, up.m), _add(-below, down.m))
-        (h_mid, h_rad), (k_mid, k_rad), (e_mid, e_rad) = (
-            ((high + low) / 2, (high - low) / 2) for high, low in (h, k, e)
-        )
-        z_norm = _norm(z_mid) + _norm(z_rad)
-        d_norm = _norm(d_mid) + _norm(d_rad)
-        more = gamma(w[i].shape[1] + 24, unit)
-        h_error = 2 * errors[0] + more * (_norm(y_mid) + _norm(y_rad) + y.size)
-        k_error = 2 * errors[1] + more * (z_norm + z.size)
-        e_error = 2 * (errors[1] + errors[2])
-        e_error = e_error + more * (z_norm + d_norm + y.size + z.size + dz.size)
-        h_error, k_error, e_error = (
-            error + more * (_norm(mid) + _norm(rad))
-            for error, mid, rad in (
-                (h_error, h_mid, h_rad),
-                (k_error, k_mid, k_rad),
-                (e_error, e_mid, e_rad),
-            )
-        )
-        size_w, size_v, size_d = jnp.abs(w[i]), jnp.abs(v[i]), jnp.abs(dw[i])
-        forms = [
-            _add(_dot(w[i], h_mid), b[i][:, None]),
-            _add(_dot(v[i], k_mid), c[i][:, None]),
-            _add(_dot(w[i], e_mid) + _dot(dw[i], k_mid), db[i][:, None]),
-        ]
-        spreads = [
-            _dot(size_w, h_rad),
-            _dot(size_v, k_rad),
-            _dot(size_w, e_rad) + _dot(size_d, k_rad),
-        ]
-        errors = [
-            _dot(size_w, h_error) + (more * jnp.abs(b[i]) + floor)[:, None],
-            _dot(size_v, k_error) + (more * jnp.abs(c[i]) + floor)[:, None],
-            1.01 * (_dot(size_w, e_error) + _dot(size_d, k_error))
-            + (more * jnp.abs(db[i]) + floor)[:, None],
+        h = _activation(layer.sy, layer.my, layer.ty, strips[0])
+        k = _activation(layer.sz, layer.mz, layer.tz, strips[1])
+        e = _difference(layer.up, layer.down, strips[1], strips[2])
+        more = gamma(2 * w[i].shape[1] + 32, unit)
+        y, z, dz = known
+        spans = y.span.size + z.span.size + layer.dz.size
+        h_error = 1.01 * strips[0].error + 2 * more * (y.norm + y.span.size)
+        k_error = 1.01 * strips[1].error + 2 * more * (z.norm + z.span.size)
+        e_error = 1.01 * (strips[1].error + strips[2].error) + 3 * more * (z.norm + dz.norm + spans)
+        change, size = jnp.abs(dw[i]), jnp.abs(w[i])
+        y_error = _dot(size, h_error) + (more * jnp.abs(b[i]) + floor)[:, None]
+        z_error = _dot(jnp.abs(v[i]), k_error) + (more * jnp.abs(c[i]) + floor)[:, None]
+        d_error = _dot(size, e_error) + _dot(change, k_error)
+        d_error = 1.01 * d_error + (more * jnp.abs(db[i]) + floor)[:, None]
+        strips = [
+            _Strip(_mapped(w[i], h[0], b[i]), _mapped(size, h[1]), y_error),
+            _Strip(_mapped(v[i], k[0], c[i]), _mapped(jnp.abs(v[i]), k[1]), z_error),
+            _Strip(
+                _sum(_mapped(w[i], e[0], db[i]), _mapped(dw[i], k[0])),
+                _sum(_mapped(size, e[1]), _mapped(change, k[1])),
+                d_error,
+            ),
         ]
         values = [
             _dot(w[i], h0) + b[i][:, None],
             _dot(v[i], k0) + c[i][:, None],
             _dot(w[i], e0) + _dot(dw[i], k0) + db[i][:, None],
         ]
-    return _backwards(pair, x, radius, layers)
+    output = _dot(w[-1], e0) + _dot(dw[-1], k0) + db[-1][:, None]
+    upper, slopes = _backwards(pair, center, radius, layers)
+    return Outcome(upper, slopes, output)
 
 
-class _Layer(NamedTuple):
-    """Planes of one hidden layer, its spans, and what is known at the centers."""
-
-    up: _Plane
-    down: _Plane
-    sz: Array
-    mz: Array
-    tz: Array
-    z: _Span
-    dz: _Span
-    z0: Array
-    d0: Array
-    e0: Array
-    k0: Array
-    form: Array
-
-
-def _above(a: Array, b: Array, d_mid, d_rad, z_mid, z_rad) -> Array:
-    """The form that bounds a dz + b z from above."""
-    a, b = a[:, None], b[:, None]
-    return a * d_mid + jnp.abs(a) * d_rad + b * z_mid + jnp.abs(b) * z_rad
+def _mapped(w: Any, form: _Form, b: Any = None) -> _Form:
+    center = _dot(w, form.center)
+    return _Form(center if b is None else center + b[:, None], _dot(w, form.slopes))
 
 
 # From the outputs back to the inputs: p . d + q . relu(z) + constant bounds the output, and each
 # layer's planes replace d and relu(z) by dz and z, according to the signs of p and q.
-def _backwards(pair: Pair, x: Array, radius: Array, layers: list[_Layer]) -> Outcome:
+def _backwards(
+    pair: Pair, center: Array, radius: Array, layers: list[_Layer]
+) -> tuple[Array, Array]:
     w, b, dw, db, v, c = pair
-    outputs, (inputs, _, boxes) = len(b[-1]), x.shape
-    info = jnp.finfo(x.dtype)
+    outputs, (inputs, boxes) = len(b[-1]), center.shape
+    info = jnp.finfo(center.dtype)
     unit, floor = float(info.eps) / 2, float(info.tiny) * 2.0**20
-    reach = jnp.abs(x[:, 0]) + radius
+    reach = jnp.abs(center) + radius
 
     def both(rows: Any) -> Array:
         rows = rows.reshape(outputs, -1).T  # (units, outputs)
         rows = jnp.concatenate([rows, -rows], 1)[:, :, None]
         return jnp.broadcast_to(rows, (*rows.shape[:2], boxes))
 
-    constant = both(db[-1])[0]
-    score = jnp.zeros((inputs, 2 * outputs, boxes), x.dtype)
-    p, q = jnp.zeros_like(both(w[-1])), both(dw[-1])
-    if layers:
-        p = both(w[-1])
-        center = _dot(w[-1], layers[-1].e0) + _dot(dw[-1], layers[-1].k0) + db[-1][:, None]
-        last = _positive(layers[-1].z.high)
-    else:
-        center, last = _dot(dw[-1], x[:, 0]) + db[-1][:, None], reach
-    error = 2 * unit * (jnp.abs(constant) + (jnp.abs(q) * last[:, None]).sum(0))
-    for i in range(len(layers) - 1, -1, -1):
-        up, down, sz, mz, tz, z, dz, z0, d0, *_, form = layers[i]
-        pp, pn, qp, qn = _positive(p), _negative(p), _positive(q), _negative(q)
+    def replace(p: Array, q: Array, layer: _Layer, b: Array, c: Array, constant: Array):
+        up, down, *_, sz, mz, tz, z, dz = layer
+        pp, pn, qp, qn = positive(p), negative(p), positive(q), negative(q)
         p_size, q_size = jnp.abs(p), jnp.abs(q)
-        wide = (up.a - down.a) * d0 + (up.b - down.b) * z0 + up.m - down.m
-        slack = p_size * wide[:, None] + q_size * ((sz - tz) * z0 + mz)[:, None]
-        share = jnp.abs(form[:, 1:])
-        share = share / jnp.maximum(share.sum(1, keepdims=True), info.tiny)
-        score = score + jnp.einsum("nib,nob->iob", share, slack)
-
         on_d = pp * up.a[:, None] + pn * down.a[:, None]
         on_z = pp * up.b[:, None] + pn * down.b[:, None] + qp * sz[:, None] + qn * tz[:, None]
-        db_i, c_i = db[i][:, None, None], c[i][:, None, None]
         constant = constant + (
-            pp * up.m[:, None] + pn * down.m[:, None] + qp * mz[:, None] + on_d * db_i + on_z * c_i
+            pp * up.m[:, None] + pn * down.m[:, None] + qp * mz[:, None] + on_d * b + on_z * c
         ).sum(0)
         terms = (
             p_size * (jnp.abs(up.m) + jnp.abs(down.m) + dz.size + z.size)[:, None]
             + q_size * (jnp.abs(mz) + z.size)[:, None]
-            + jnp.abs(on_d) * jnp.abs(db_i)
-            + jnp.abs(on_z) * jnp.abs(c_i)
+            + jnp.abs(on_d) * jnp.abs(b)
+            + jnp.abs(on_z) * jnp.abs(c)
         )
-        rows = len(on_d)
-        error = error + gamma(rows + 16, unit) * (terms.sum(0) + jnp.abs(constant)) + floor
+        error = gamma(len(on_d) + 16, unit) * (terms.sum(0) + jnp.abs(constant)) + floor
+        return on_d, on_z, constant, error
+
+    constant = both(db[-1])[0]
+    p, q = jnp.zeros_like(both(w[-1])), both(dw[-1])
+    last = reach
+    if layers:
+        p, last = both(w[-1]), positive(layers[-1].z.high)
+    error = 2 * unit * (jnp.abs(constant) + (jnp.abs(q) * last[:, None]).sum(0))
+    for i in range(len(layers) - 1, -1, -1):
+        biases = (jnp.asarray(n)[:, None, None] for n in (db[i], c[i]))
+        on_d, on_z, constant, more = _stored(replace, center, p, q, layers[i], *biases, constant)
+        error = error + more
         p, q = _dot(w[i].T, on_d), _dot(dw[i].T, on_d) + _dot(v[i].T, on_z)
         # In the first layer x itself is the same for both networks: d is zero there.
-        off_z = _positive(layers[i - 1].z.high) if i > 0 else reach
+        off_z = positive(layers[i - 1].z.high) if i > 0 else reach
         weight = _dot(jnp.abs(dw[i]), off_z)
         if i > 0:
             weight = weight + _dot(jnp.abs(w[i]), layers[i - 1].dz.size)
         other = _dot(jnp.abs(v[i]), off_z)
         off = jnp.abs(on_d) * weight[:, None] + jnp.abs(on_z) * other[:, None]
-        error = error + gamma(2 * rows + 8, unit) * off.sum(0)
+        error = error + gamma(2 * len(on_d) + 8, unit) * off.sum(0)
     slopes = q * radius[:, None]
-    upper = constant + (q * x[:, :1]).sum(0) + jnp.abs(slopes).sum(0)
+    upper = constant + (q * center[:, None]).sum(0) + jnp.abs(slopes).sum(0)
     sizes = jnp.abs(constant) + (jnp.abs(q) * reach[:, None]).sum(0)
-    upper = upper + 1.01 * (error + gamma(inputs + 8, unit) * sizes + floor)
-    worst = upper.argmax(0)[None, None]
-    score = jnp.take_along_axis(score, jnp.broadcast_to(worst, (inputs, 1, boxes)), 1)[:, 0]
-    return Outcome(upper, slopes, center, score)
+    return upper + 1.01 * (error + gamma(inputs + 8, unit) * sizes + floor), slopes

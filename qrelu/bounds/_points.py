@@ -4,17 +4,13 @@ import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import ArrayLike
 
 from ..networks import ReLUNetwork
 from ._cells import UNIT, evaluation_radius, unit_sizes, values_at
 from ._pair import EXACT, Layers, as_layers, as_network, check_pair
-from ._search import as_pair, ascend, bound_batch
-
-# Balls per step.
-_BATCH = 256
+from ._search import as_pair, ascend, bound_batch, in_blocks
 
 
 class PointEnclosures(NamedTuple):
@@ -99,7 +95,7 @@ def enclose_points(
     unit = max(a.arithmetic.unit, b.arithmetic.unit)
     with np.errstate(invalid="ignore"):
         upper = (upper.max(0) + rounding) * (1 + unit + 4 * UNIT)
-    witnesses = _climb(pair, witnesses, x - r, x + r)
+    witnesses, _ = in_blocks(ascend, pair, witnesses, x - r, x + r)
     # The better of the witness and the center.
     lowers = [_least_difference(a, b, w) for w in (x, witnesses)]
     better = lowers[1] > lowers[0]
@@ -199,29 +195,13 @@ def _prepare(call: str, net: Any, other: Any, points: Any, radius: Any, evaluati
 
 def _upper(pair: Any, x: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Upper bounds (2 outputs, points), and points with large differences."""
-    wide = _reach(x, r)
-    parts = []
-    with jax.enable_x64(True):
-        for i in range(0, len(x), _BATCH):
-            rows = np.resize(np.arange(i, min(i + _BATCH, len(x))), _BATCH)
-            parts.append([np.asarray(c) for c in bound_batch(pair, x[rows], wide[rows])])
-    upper, points = (np.concatenate([p[k] for p in parts], k - 1) for k in (0, 1))
-    upper = np.where(np.isnan(upper), math.inf, upper)
-    return upper[:, : len(x)], np.clip(points[: len(x)], x - r, x + r)
+    upper, points, _ = in_blocks(bound_batch, pair, x, _reach(x, r))
+    return np.where(np.isnan(upper), math.inf, upper).T, np.clip(points, x - r, x + r)
 
 
 def _reach(x: np.ndarray, r: np.ndarray) -> np.ndarray:
     """Radii that reach x - r and x + r, exact or rounded."""
     return r * (1 + 4 * UNIT) + 2 * UNIT * abs(x)
-
-
-def _climb(pair: Any, start: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    parts = []
-    with jax.enable_x64(True):
-        for i in range(0, len(start), _BATCH):
-            rows = np.resize(np.arange(i, min(i + _BATCH, len(start))), _BATCH)
-            parts.append(np.asarray(ascend(pair, start[rows], lower[rows], upper[rows])[0]))
-    return np.concatenate(parts)[: len(start)]
 
 
 def _around(x: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

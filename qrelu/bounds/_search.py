@@ -1,7 +1,10 @@
 """Branch and bound: the largest difference of two networks on a box of many inputs."""
 
 import math
+import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -11,11 +14,17 @@ import numpy as np
 from ..networks import ReLUNetwork, deepen, pad
 from ._cells import UNIT
 from ._joint import Pair, joint_bounds
+from ._open_boxes import OpenBoxes
 from ._pair import Layers
 
-# Boxes per step. Smaller batches leave a processor idle, larger ones fill its caches.
+# Boxes per call: their intermediate results fit into a processor's cache. The calls of one step run
+# side by side, one per processor.
+BLOCK = 256
+# Boxes per step, unless there are fewer or very many.
 BATCH = 2048
-# Steps of the ascent, and how many rounds of splitting lie between two of them.
+# Boxes that are split in every input to learn which one to split, at most, with so many halves.
+_LESSON, _HALVES = 64, 1024
+# Steps of the ascent, and how many steps of splitting lie between two of them.
 _ASCENT, _ROUNDS = 40, 16
 # No input is halved below this share of the largest coordinate, hence at most 45 times, and each
 # time the center is off by 2^-53 of it: boxes that are larger by this share leave no gaps.
@@ -64,7 +73,7 @@ def _values(pair: Pair, x):
 
 @jax.jit
 def bound_batch(pair: Pair, centers, radii):
-    """For boxes (boxes, inputs): bounds (2 outputs, boxes), points, differences there, scores."""
+    """For boxes (boxes, inputs): bounds (boxes, 2 outputs), points, and differences there."""
     x, r = centers.T, radii.T
     out = joint_bounds(pair, x, r)
     worst = out.upper.argmax(0)[None, None]
@@ -73,7 +82,7 @@ def bound_batch(pair: Pair, centers, radii):
     corner = x + jnp.sign(slope) * r
     here, there = abs(out.center).max(0), abs(_values(pair, corner)).max(0)
     point = jnp.where((here >= there)[None], x, corner)
-    return out.upper, point.T, jnp.maximum(here, there), out.score.T
+    return out.upper.T, point.T, jnp.maximum(here, there)
 
 
 @jax.jit
@@ -98,6 +107,24 @@ def ascend(pair: Pair, points, lower, upper):
     return best.T, value
 
 
+def in_blocks(function: Callable, pair: Pair, *columns: np.ndarray) -> list[np.ndarray]:
+    """The function's results for all rows, in blocks of one size, one per processor at a time."""
+    count = len(columns[0])
+    rows = np.arange(-(-count // BLOCK) * BLOCK) % count
+
+    def call(start: int) -> list[np.ndarray]:
+        block = rows[start : start + BLOCK]
+        with jax.enable_x64(True):  # it holds for one thread
+            return [np.asarray(c) for c in function(pair, *(column[block] for column in columns))]
+
+    starts = range(0, len(rows), BLOCK)
+    parts = [call(0)]  # compiled here, not once per thread
+    if len(starts) > 1:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            parts += threads.map(call, starts[1:])
+    return [np.concatenate(column)[:count] for column in zip(*parts, strict=True)]
+
+
 def branch_and_bound(
     a: Layers,
     b: Layers,
@@ -111,8 +138,10 @@ def branch_and_bound(
 
     `allowance` is what the caller adds to the upper bound and takes off the lower one.
     """
-    pair = as_pair(a, b)
+    with jax.enable_x64(True):
+        pair = jax.device_put(as_pair(a, b))
     lower, upper = box
+    inputs = len(lower)
     largest = float(np.maximum(abs(lower), abs(upper)).max())
     start = (lower + upper) / 2
     # Rounded, the center may be off; the radius reaches both ends.
@@ -120,101 +149,73 @@ def branch_and_bound(
     extra = _OVERHANG * largest
 
     def evaluate(centers, radii):
-        count = len(centers)
-        missing = (-count) % BATCH
-        centers = np.concatenate([centers, np.repeat(centers[:1], missing, 0)])
-        radii = np.concatenate([radii, np.repeat(radii[:1], missing, 0)])
-        bounds, points, values, scores = [], [], [], []
-        for i in range(0, len(centers), BATCH):
-            rows = slice(i, i + BATCH)
-            part = bound_batch(pair, centers[rows], radii[rows] + extra)
-            upper, *others = (np.asarray(column) for column in part)
-            bounds.append(np.where(np.isnan(upper), math.inf, upper).max(0))
-            for column, more in zip((points, values, scores), others, strict=True):
-                column.append(more)
-        return (np.concatenate(column)[:count] for column in (bounds, scores, values, points))
+        bounds, points, values = in_blocks(bound_batch, pair, centers, radii + extra)
+        return np.where(np.isnan(bounds), math.inf, bounds).max(1), points, values
 
     def climb(points):
-        rows = np.resize(points, (BATCH, points.shape[1]))
-        ends = (np.broadcast_to(end, rows.shape) for end in box)
-        best, value = (np.asarray(c) for c in ascend(pair, rows, *ends))
+        ends = (np.broadcast_to(end, points.shape) for end in box)
+        best, value = in_blocks(ascend, pair, points, *ends)
         i = int(value.argmax())
         return float(value[i]), best[i]
 
-    with jax.enable_x64(True):
-        bounds, scores, values, points = evaluate(start[None], reach[None])
-        if not math.isfinite(bounds[0]):
-            return Search(math.inf, start[None], 1)
-        draws = np.random.default_rng(0).uniform(size=(BATCH, len(lower)))
-        draws[: BATCH // 2] = np.round(draws[: BATCH // 2])  # corners
-        reached, witness = climb(lower + draws * (upper - lower))
-        if values[0] > reached:
-            reached, witness = float(values[0]), points[0]
-        begin = time.perf_counter()
-        pool = _Pool(start[None], reach[None], scores, bounds, extra)
-        settled, boxes, rounds = 0.0, 1, 0
+    bounds, points, values = evaluate(start[None], reach[None])
+    if not math.isfinite(bounds[0]):
+        return Search(math.inf, start[None], 1)
+    draws = np.random.default_rng(0).uniform(size=(BATCH, inputs))
+    draws[: BATCH // 2] = np.round(draws[: BATCH // 2])  # corners
+    reached, witness = max(
+        climb(lower + draws * (upper - lower)),
+        (float(values[0]), points[0]),
+        key=lambda found: found[0],
+    )
+    begin = time.perf_counter()
+    pool = OpenBoxes(start, reach, float(bounds[0]), extra)
+    settled, boxes, rounds, lesson = 0.0, 1, 0, BLOCK
 
-        def goal() -> float:
-            # The caller's ratio is (upper + allowance) / (reached - allowance).
-            wanted = (1 + gap) * (reached - allowance) - allowance
-            return max(wanted, (1 + gap / 4) * reached)
+    def goal() -> float:
+        # The caller's ratio is (upper + allowance) / (reached - allowance).
+        wanted = (1 + gap) * (reached - allowance) - allowance
+        return max(wanted, (1 + gap / 4) * reached)
 
-        while len(pool.bounds) and pool.bounds.max() > goal():
-            room = min(BATCH, budget - boxes)
-            if room < 2 or time.perf_counter() - begin > seconds:
+    def late() -> bool:
+        return time.perf_counter() - begin > seconds
+
+    while pool.largest > goal() and budget - boxes >= 2 and not late():
+        if boxes >= lesson:
+            # As many boxes again are split four times before the next one.
+            count = max(1, min(_LESSON, _HALVES // (2 * inputs), boxes // (4 * inputs)))
+            centers, radii, rows = pool.samples(count)
+            bounds, points, values = evaluate(centers, radii)
+            pool.learn(rows, bounds)
+            lesson = 4 * boxes
+        centers, radii, parents = pool.take(BATCH // 2, budget - boxes)
+        bounds, best = parents.copy(), []
+        for i in range(0, len(centers), _slice()):
+            if i > 0 and late():
                 break
-            centers, radii, parents = pool.take(room)
-            bounds, scores, values, points = evaluate(centers, radii)
-            bounds = np.minimum(bounds, parents)
-            boxes, rounds = boxes + len(bounds), rounds + 1
-            i = int(values.argmax())
-            if values[i] > reached:
-                reached, witness = float(values[i]), points[i]
-            if rounds % _ROUNDS == 1:
-                value, point = climb(points[np.argsort(-values)[: BATCH // 4]])
-                if value > reached:
-                    reached, witness = value, point
-            keep = (bounds > goal()) & (radii > extra).any(1)
-            settled = max(settled, float(bounds[~keep].max(initial=0.0)))
-            pool.put(centers[keep], radii[keep], scores[keep], bounds[keep])
-    top = max(settled, float(pool.bounds.max(initial=0.0)))
+            part = slice(i, i + _slice())
+            found, points, values = evaluate(centers[part], radii[part])
+            bounds[part] = np.minimum(found, parents[part])
+            boxes += len(found)
+            order = np.argsort(-values)[: BLOCK // 4]
+            best.append((values[order], points[order]))
+        values, points = (np.concatenate(column) for column in zip(*best, strict=True))
+        i = int(values.argmax())
+        if values[i] > reached:
+            reached, witness = float(values[i]), points[i]
+        if rounds % _ROUNDS == 0:
+            value, point = climb(points[np.argsort(-values)[: BLOCK // 4]])
+            if value > reached:
+                reached, witness = value, point
+        rounds += 1
+        small = ~(radii > extra).any(1)  # not to be split again
+        settled = max(settled, float(bounds[small].max(initial=0.0)))
+        pool.put(centers[~small], radii[~small], bounds[~small])
+        settled = max(settled, pool.drop(goal()))
+    top = max(settled, pool.largest)
     return Search(top, np.clip(witness, lower, upper)[None], boxes)
 
 
-class _Pool:
-    """Boxes that are not settled."""
-
-    def __init__(self, centers, radii, scores, bounds, least):
-        self.least = least
-        self.centers, self.radii, self.scores, self.bounds = centers, radii, scores, bounds
-
-    def take(self, room: int):
-        """The boxes with the largest bounds, halved until there are nearly `room`."""
-        count = min(len(self.bounds), room // 2)
-        order = np.argpartition(-self.bounds, count - 1)
-        best, rest = order[:count], order[count:]
-        centers, radii = self.centers[best], self.radii[best]
-        scores, bounds = self.scores[best], self.bounds[best]
-        self.centers, self.radii = self.centers[rest], self.radii[rest]
-        self.scores, self.bounds = self.scores[rest], self.bounds[rest]
-        while 2 * len(centers) <= room:
-            rows = np.arange(len(centers))
-            # Where no slack is left to remove, the widest input is halved.
-            worth = np.where(scores.max(1, keepdims=True) > 0, scores, radii)
-            axis = np.where(radii > self.least, worth, -1.0).argmax(1)
-            radii, scores = radii.copy(), scores.copy()
-            radii[rows, axis] /= 2
-            scores[rows, axis] /= 2
-            left, right = centers.copy(), centers.copy()
-            left[rows, axis] -= radii[rows, axis]
-            right[rows, axis] += radii[rows, axis]
-            centers, radii = np.concatenate([left, right]), np.concatenate([radii, radii])
-            scores, bounds = np.concatenate([scores, scores]), np.concatenate([bounds, bounds])
-        return centers, radii, bounds
-
-    def put(self, centers, radii, scores, bounds):
-        """Boxes that are still open."""
-        self.centers = np.concatenate([self.centers, centers])
-        self.radii = np.concatenate([self.radii, radii])
-        self.scores = np.concatenate([self.scores, scores])
-        self.bounds = np.concatenate([self.bounds, bounds])
+def _slice() -> int:
+    """Boxes between two looks at the clock."""
+    return 8 * BLOCK * (os.cpu_count() or 1)
