@@ -1,6 +1,8 @@
 """Fitting networks: by gradients, in float or through a quantizer, and greedily.
 
 - `fit` and `fit_ensemble` train networks and Equinox models with any optax optimizer.
+- `fit_least_squares` and `fit_least_squares_ensemble` use all first derivatives at once.
+- `fit_shallow` finds the best networks of one hidden layer from random knots.
 - `freeze_gradually` rounds a trained model in parts, training what is still free in between.
 - `orthogonal_greedy` builds networks of one hidden layer neuron by neuron.
 """
@@ -10,7 +12,12 @@ from ._dictionary import RandomReLUDictionary as RandomReLUDictionary
 from ._dictionary import ReLUDictionary as ReLUDictionary
 from ._fit import fit as fit
 from ._fit import fit_ensemble as fit_ensemble
+from ._found import SearchResult as SearchResult
 from ._freezing import freeze_gradually as freeze_gradually
 from ._greedy import GreedyResult as GreedyResult
 from ._greedy import orthogonal_greedy as orthogonal_greedy
+from ._marquardt import Marquardt as Marquardt
 from ._record import FitResult as FitResult
+from ._second_order import fit_least_squares as fit_least_squares
+from ._second_order import fit_least_squares_ensemble as fit_least_squares_ensemble
+from ._shallow import fit_shallow as fit_shallow

@@ -1,0 +1,35 @@
+"""What several calls check in the same words."""
+
+import numbers
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..targets import AbstractTarget
+
+
+def check_whole(call: str, name: str, value: Any, least: int = 1) -> None:
+    """An error unless the value is a whole number that is large enough."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(
+            f"`{call}({name}=...)` must be a whole number from {least} on; got {value!r}."
+        )
+
+
+def generator(key: Any) -> np.random.Generator:
+    """NumPy's random numbers for a JAX key: the same numbers whatever JAX is set to."""
+    data = (
+        jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+    )
+    return np.random.default_rng(np.asarray(data).ravel().tolist())
+
+
+def check_target(call: str, target: Any) -> None:
+    """An error unless this is a target."""
+    if not isinstance(target, AbstractTarget):
+        raise TypeError(
+            f"`{call}(target, ...)` must get a target; got {type(target).__name__}. Get one by "
+            "name with `targets.get`, or wrap a function in `targets.Function`."
+        )

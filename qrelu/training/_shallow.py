@@ -1,0 +1,115 @@
+"""One hidden layer from random starts to the best error that is known."""
+
+import time
+
+import numpy as np
+
+from ..families._equidistribution import density_power, spread
+from ..families._knot_moves import move_many_knots, move_single_knots
+from ..families._least_squares import least_squares
+from ..families._newton import newton
+from ..families._quadrature import Quadrature, quadrature
+from ..families._spline import Spline, network_from_spline, parted
+from ..norms import L2
+from ..targets import AbstractTarget
+from ._checks import check_target, check_whole, generator
+from ._found import SearchResult
+from ._record import settings_of
+
+# More knots are moved a share at a time: single moves would take the square of their number.
+_FEW = 64
+
+
+def fit_shallow(
+    target: AbstractTarget, neurons: int, *, key, starts: int = 8, rounds: int = 12
+) -> SearchResult:
+    r"""The best network of one hidden layer in L^2, from random knots.
+
+    ```python
+    result = training.fit_shallow(targets.get("exp"), 32, key=jax.random.key(0))
+    result.error, result.errors        # the best start, and all of them
+    ```
+
+    Gradient methods end far above what the network can do: they hardly move knots. Here the knots
+    are moved by what is known about the best ones. Every start goes through
+
+    1. `rounds` of equidistribution: the best values on the knots, then new knots that share
+       $\int r^2$ of the current residual r equally;
+    2. Newton's method on knots and values together, a banded system;
+    3. knots removed where that costs least and inserted where the residual is largest, as long as
+       that helps.
+
+    **Arguments:**
+
+    - `target`: what is approximated, on its domain.
+    - `neurons`: of the hidden layer; as many linear pieces.
+    - `key`: of the random knots, uniform on the domain.
+    - `starts`: how many random starts.
+    - `rounds`: of equidistribution.
+
+    **Returns:**
+
+    A `SearchResult`; `history` has the best error of all starts after every round of
+    equidistribution, after Newton's method and after the moves.
+
+    **Raises:**
+
+    - `TypeError`: for what is no target.
+    - `ValueError`: for numbers that are not positive, and targets that are not finite.
+
+    **Reference:** [deboor1973] for equidistribution; the Newton system is derived in
+    `qrelu/families/_newton.py`.
+    """
+    begun = time.perf_counter()
+    check_target("fit_shallow", target)
+    check_whole("fit_shallow", "neurons", neurons)
+    check_whole("fit_shallow", "starts", starts)
+    check_whole("fit_shallow", "rounds", rounds, 0)
+    grid = quadrature(target)
+    unit, grid = grid.unit, grid.in_units()
+    rng = generator(key)
+    knots = np.sort(rng.uniform(grid.lower, grid.upper, (starts, neurons + 1)), axis=1)
+    knots[:, 0], knots[:, -1] = grid.lower, grid.upper
+    knots = np.stack([parted(row) for row in knots])
+    fitted = least_squares(grid, knots)
+    history = [np.min(fitted.error)]
+    for _ in range(rounds):
+        fitted = least_squares(grid, _equidistributed(fitted))
+        history.append(np.min(fitted.error))
+    fitted = newton(least_squares, grid, fitted.knots)
+    history.append(np.min(fitted.error))
+    splines = [_moved(grid, fitted.rows(np.array([row]))) for row in range(starts)]
+    networks = tuple(network_from_spline(Spline(s.knots, unit * s.values)) for s in splines)
+    norm = L2()
+    distances = [norm.distance(network, target) for network in networks]
+    errors = np.array([float(distance) for distance in distances])
+    best = int(np.argmin(errors))
+    return SearchResult(
+        networks[best],
+        distances[best],
+        networks,
+        errors,
+        np.append(unit * np.sqrt(history), errors[best]),
+        "all rounds",
+        time.perf_counter() - begun,
+        settings_of("float64", neurons=neurons, starts=starts, rounds=rounds),
+    )
+
+
+def _equidistributed(fitted) -> np.ndarray:
+    """Knots between which the residual has equal parts, if it was as dense on a piece as before.
+
+    A piece of length h has the error C h (h^2 f'')^2, so |f''|^(2/5) h is the fifth root of it.
+    """
+    power = density_power(2.0) / 2
+    pieces = np.maximum(fitted.pieces, 0.0)
+    count = pieces.shape[1]
+    return np.stack(
+        [parted(spread(k, e**power, count)) for k, e in zip(fitted.knots, pieces, strict=True)]
+    )
+
+
+def _moved(grid: Quadrature, fitted) -> Spline:
+    move = move_single_knots if fitted.pieces.shape[1] <= _FEW else move_many_knots
+    better = move(least_squares, grid, fitted)
+    return Spline(better.knots[0], better.values[0])
