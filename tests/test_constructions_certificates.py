@@ -62,12 +62,14 @@ TABLE = {
     "cosine": (lambda e: constructions.cosine(25, e, 2), lambda x: np.cos(25 * x[:, 0]), 0.0),
     "sine": (lambda e: constructions.sine(0.7, e, 5), lambda x: np.sin(0.7 * x[:, 0]), 0.0),
     "sobolev_taylor": (
-        lambda e: constructions.sobolev_taylor(_waves_derivative, e, 2, 3),
+        lambda e: constructions.sobolev_taylor(
+            _waves, e, dimension=2, order=3, derivative=_waves_derivative
+        ),
         _waves,
         1e-3,
     ),
     "sobolev_taylor, order 1": (
-        lambda e: constructions.sobolev_taylor(_waves_derivative, e, 2, 1),
+        lambda e: constructions.sobolev_taylor(_waves, e, dimension=2),
         _waves,
         0.1,
     ),

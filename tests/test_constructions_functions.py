@@ -4,6 +4,7 @@ import itertools
 import math
 from fractions import Fraction
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.interpolate
@@ -115,6 +116,13 @@ def _plane_wave(direction, phase=0.3):
     return lambda v, x: np.prod(a ** np.array(v)) * turns[sum(v) % 4](x @ a + phase)
 
 
+def _taylor(derivative, accuracy, d, n, **options):
+    function = lambda x: derivative((0,) * d, x)  # noqa: E731
+    return sobolev_taylor(
+        function, accuracy, dimension=d, order=n, derivative=derivative, **options
+    )
+
+
 def _mixed(v, x):
     """The product of exp(-x_k), all derivatives at most 1."""
     return (-1.0) ** sum(v) * np.exp(-x.sum(axis=1))
@@ -124,11 +132,11 @@ def _mixed(v, x):
 @pytest.mark.parametrize(
     "d, n, accuracy",
     [(1, 1, 0.02), (1, 2, 1e-3), (1, 3, 1e-4), (1, 5, 1e-7), (2, 1, 0.1), (2, 2, 0.02)]
-    + [(2, 3, 5e-3), (3, 1, 0.5), (3, 2, 0.1), (3, 3, 0.05), (4, 2, 0.5)],
+    + [(2, 3, 5e-3), (3, 1, 0.5), (3, 2, 0.1), (3, 3, 0.05), (4, 2, 0.9)],
 )
 def test_taylor_polynomials_in_several_variables(f, d, n, accuracy):
     derivative = f if f is _mixed else f(np.linspace(0.6, 1, d))
-    net, certificate, counts = sobolev_taylor(derivative, accuracy, d, n)
+    net, certificate, counts = _taylor(derivative, accuracy, d, n)
     assert certificate.bound <= accuracy
     rng = np.random.default_rng(0)
     xs = np.concatenate([rng.random((2000, d)), np.eye(d), np.zeros((1, d)), np.ones((1, d))])
@@ -144,7 +152,7 @@ def test_taylor_polynomials_are_reproduced_but_for_the_products():
         quadratic |= {(0, 1): x[:, 0] / 2 - x[:, 1] / 2, (1, 1): np.full(len(x), 0.5)}
         return quadratic.get(v, np.full(len(x), -0.5 if v == (0, 2) else 0.0))
 
-    net, certificate, _ = sobolev_taylor(derivative, 0.5, 2, 3, cells=3)
+    net, certificate, _ = _taylor(derivative, 0.5, 2, 3, cells=3)
     taylor = 2**3 / math.factorial(3) / 3**3
     xs = np.random.default_rng(0).random((500, 2))
     worst = np.max(np.abs(_forward(net, xs)[:, 0] - derivative((0, 0), xs)))
@@ -154,14 +162,14 @@ def test_taylor_polynomials_are_reproduced_but_for_the_products():
 
 
 def test_the_topology_of_taylor_networks_does_not_depend_on_the_function():
-    nets = [sobolev_taylor(_plane_wave(a), 0.05, 2, 2).network for a in ([1, 0.7], [0.3, 0.9])]
+    nets = [_taylor(_plane_wave(a), 0.05, 2, 2).network for a in ([1, 0.7], [0.3, 0.9])]
     assert topology(nets[0]) == topology(nets[1])
     assert isinstance(nets[0].weights[-2], SparseMatrix)
 
 
-def test_the_class_norm_scales():
-    small = sobolev_taylor(_plane_wave([1.0]), 0.01, 1, 2)
-    large = sobolev_taylor(lambda v, x: 8 * _plane_wave([1.0])(v, x), 0.08, 1, 2, class_norm=8.0)
+def test_the_scale_scales():
+    small = _taylor(_plane_wave([1.0]), 0.01, 1, 2)
+    large = _taylor(lambda v, x: 8 * _plane_wave([1.0])(v, x), 0.08, 1, 2, scale=8.0)
     assert large.counts.widths == small.counts.widths
     assert large.certificate.bound == pytest.approx(8 * small.certificate.bound, rel=1e-9)
 
@@ -221,6 +229,17 @@ def test_another_lipschitz_constant():
     assert 0.005 < worst <= certificate.bound <= 0.01
 
 
+def test_jax_differentiates_the_function():
+    def f(x):
+        return jnp.sin(x @ jnp.array([0.6, 1.0]) + 0.3)
+
+    ours = sobolev_taylor(f, 0.01, dimension=2, order=3)
+    judge = _taylor(_plane_wave([0.6, 1.0]), 0.01, 2, 3)
+    assert topology(ours.network) == topology(judge.network)
+    for a, b in zip(ours.network.weights, judge.network.weights, strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "call, match",
     [
@@ -234,13 +253,13 @@ def test_another_lipschitz_constant():
         (lambda: partition_of_unity(0, 4), "from 1 to 16; got 0"),
         (lambda: partition_of_unity(2, 0), "at least 1; got 0"),
         (lambda: partition_of_unity(16, 4), "2.22 nodes"),
-        (lambda: sobolev_taylor(_mixed, 0.0, 1, 1), "between 0 and 1"),
-        (lambda: sobolev_taylor(_mixed, 0.1, 7, 1), r"dimension.*from 1 to 6; got 7"),
-        (lambda: sobolev_taylor(_mixed, 0.1, 1, 0), r"order.*from 1 to 8; got 0"),
-        (lambda: sobolev_taylor(_mixed, 0.1, 1, 2, cells=1), "be enough for the accuracy"),
-        (lambda: sobolev_taylor(_mixed, 1e-4, 4, 1), "2.22 nodes"),
-        (lambda: sobolev_taylor(lambda v, x: 2 * _mixed(v, x), 0.1, 1, 2), "bound all derivatives"),
-        (lambda: sobolev_taylor(lambda v, x: x, 0.1, 1, 2), "P finite values"),
+        (lambda: _taylor(_mixed, 0.0, 1, 1), "between 0 and 1"),
+        (lambda: _taylor(_mixed, 0.1, 7, 1), r"dimension.*from 1 to 6; got 7"),
+        (lambda: _taylor(_mixed, 0.1, 1, 0), r"order.*from 1 to 8; got 0"),
+        (lambda: _taylor(_mixed, 0.1, 1, 2, cells=1), "be enough for the accuracy"),
+        (lambda: _taylor(_mixed, 1e-4, 4, 1), "2.22 nodes"),
+        (lambda: _taylor(lambda v, x: 2 * _mixed(v, x), 0.1, 1, 2), "bound all derivatives"),
+        (lambda: _taylor(lambda v, x: x, 0.1, 1, 2), "P finite values"),
         (lambda: cached_lipschitz(np.sin, 1.0), "between 0 and 1"),
         (lambda: cached_lipschitz(lambda x: 2 * x, 0.1), r"slope is 2 somewhere.*larger constant"),
         (lambda: cached_lipschitz(lambda x: x[:2], 0.1), "same shape"),

@@ -4,8 +4,8 @@ import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
+import jax
 import numpy as np
 import scipy.sparse
 
@@ -31,6 +31,7 @@ from ._arguments import (
     round_up,
 )
 from ._construction import Certificate, Construction, count
+from ._few_value_sobolev import _differentiated
 from ._partition import MOST_NODES, NARROW, hats
 from ._product import product_chain
 
@@ -38,12 +39,13 @@ Index = tuple[int, ...]
 
 
 def sobolev_taylor(
-    derivative: Callable,
+    function: Callable,
     accuracy: Number,
-    dimension: int,
-    order: int,
     *,
-    class_norm: Number = 1.0,
+    dimension: int = 1,
+    order: int = 1,
+    derivative: Callable | None = None,
+    scale: Number = 1.0,
     cells: int | None = None,
     allow_rounding: bool = False,
 ) -> Construction:
@@ -61,13 +63,14 @@ def sobolev_taylor(
 
     **Arguments:**
 
-    - `derivative`: called as `derivative(index, points)` with a multi-index, a tuple of $d$ orders
-        with sum below $n$, and points of shape $(P, d)$; returns the $P$ values of that derivative
-        of $f$, accurate to $2^{-50} F$.
+    - `function`: $f$, from points of shape $(P, d)$ to $P$ values, accurate to $2^{-50} F$.
     - `accuracy`: the error to reach, in $(0, 1)$.
     - `dimension`: the number $d$, from 1 to 6.
     - `order`: the number $n$, from 1 to 8. For 1 a Lipschitz function will do.
-    - `class_norm`: the bound $F$ of all derivatives up to the order $n$.
+    - `derivative`: for orders above 1, called as `derivative(index, points)` with a multi-index, a
+        tuple of $d$ orders with sum below $n$; returns the values of that derivative of $f$. Left
+        out, JAX differentiates `function` in float64.
+    - `scale`: the bound $F$ of all derivatives up to the order $n$.
     - `cells`: the number $N$ per axis. By default the least one that leaves half of the accuracy to
         the products (all of it to Taylor for $n = 1$).
     - `allow_rounding`: whether to allow more than the 26 levels that float64 holds.
@@ -78,8 +81,9 @@ def sobolev_taylor(
 
     **Raises:**
 
-    - `ValueError`: for numbers out of range, values of another shape, not finite or larger than
-      `class_norm`, too few `cells` for the accuracy, and more than $2^{22}$ nodes.
+    - `ValueError`: for numbers out of range, values of another shape or not finite, values and
+      slopes at the nodes above `scale`, too few `cells` for the accuracy, and more than $2^{22}$
+      nodes.
 
     **Reference:** [yarotsky2017], Theorem 1, with hats of the Kuhn triangulation in the place of
     products of trapezoids (which saves a factor $2^d$ and $d - 1$ products per term), and one
@@ -96,18 +100,18 @@ def sobolev_taylor(
     error = Fraction(check_accuracy(call, accuracy))
     d = check_whole(f"{call}(dimension)", dimension, 1, 6)
     n = check_whole(f"{call}(order)", order, 1, 8)
-    norm = Fraction(check_positive(f"{call}(class_norm=...)", class_norm))
+    norm = Fraction(check_positive(f"{call}(scale=...)", scale))
     cells = _cells(d, n, norm, error) if cells is None else check_whole(f"{call}(cells)", cells, 1)
     if (cells + 1) ** d > MOST_NODES:
         raise ValueError(
-            f"`{call}(accuracy, dimension={d}, order={n})` must have at most 2^22 nodes; got "
+            f"`{call}(..., dimension={d}, order={n})` must have at most 2^22 nodes; got "
             f"{cells + 1} per axis. Use a larger accuracy or a higher order."
         )
     taylor = _remainder(d, n, norm, cells)
     indices = _indices(d, n)
     nodes = np.stack(np.meshgrid(*[np.arange(cells + 1) / cells] * d, indexing="ij"), axis=-1)
     nodes = nodes.reshape(-1, d)
-    values = _derivatives(derivative, indices, nodes, float(norm))
+    values = _derivatives(function, derivative, indices, nodes, float(norm))
     # Relative roundings of C-fold sums of terms of at most F e^d in total, and of the values.
     terms = len(indices) + 8 * (n + d)
     lost = Fraction(terms, 2**50) * norm * Fraction(math.exp(d) * 1.01)
@@ -123,13 +127,13 @@ def sobolev_taylor(
         coefficients = _recentered(values, indices, nodes - 0.5)
         halves = 0.5 ** np.array([sum(v) for v in indices])
         largest = float(np.max(np.abs(coefficients) @ halves))
-        scale = Fraction(2) ** power_above(Fraction(max(largest, 2.0**-900)) * 2)
+        height = Fraction(2) ** power_above(Fraction(max(largest, 2.0**-900)) * 2)
         high = np.array([sum(v) >= 2 for v in indices])
         powers = Fraction(float(np.abs(coefficients[:, high]).sum(1).max(initial=0.0)) * 1.01)
-        amplification = (d + 1) * scale + 2 * powers
+        amplification = (d + 1) * height + 2 * powers
         r = levels_for(left / amplification)
         check_levels(f"{call}(...)", r, (digits(nodes.dtype) - 1) // 2, nodes.dtype, allow_rounding)
-        network = _network(d, cells, indices, coefficients / float(scale), r, float(scale))
+        network = _network(d, cells, indices, coefficients / float(height), r, float(height))
         bound = taylor + lost + amplification / 4 ** (r + 1)
     network = sparsify(densify(network) if network.width <= NARROW else network)
     certificate = Certificate(
@@ -161,21 +165,36 @@ def _indices(d: int, n: int) -> list[Index]:
     return sorted((v for v in every if sum(v) < n), key=lambda v: (sum(v), [-k for k in v]))
 
 
-def _derivatives(derivative: Callable, indices: list[Index], nodes: Any, norm: float) -> np.ndarray:
+def _derivatives(
+    function: Callable,
+    derivative: Callable | None,
+    indices: list[Index],
+    nodes: np.ndarray,
+    norm: float,
+) -> np.ndarray:
+    """The derivatives at all nodes, one column per index."""
+    call = "sobolev_taylor"
+    derivative = derivative or _differentiated(call, function)
+    cells = round(len(nodes) ** (1 / nodes.shape[1])) - 1
     columns = []
     for index in indices:
-        values = np.asarray(derivative(index, nodes), dtype=np.float64)
+        with jax.enable_x64(True):
+            found = derivative(index, nodes) if sum(index) else function(nodes)
+            values = np.asarray(found, np.float64)
         if values.shape != (len(nodes),) or not np.isfinite(values).all():
             raise ValueError(
-                "`sobolev_taylor(derivative)` must map a multi-index and points (P, d) to P finite "
-                f"values; got the shape {values.shape} for {len(nodes)} points and {index}"
+                f"`{call}(function, derivative=...)` must map points (P, d) to P finite values; "
+                f"got the shape {values.shape} for {len(nodes)} points and the order {index}"
                 + ("." if values.shape != (len(nodes),) else ", some of them not finite.")
             )
-        worst = float(np.max(np.abs(values)))
-        if worst > norm * (1 + 2.0**-50):
+        grid = values.reshape((cells + 1,) * nodes.shape[1])
+        slopes = [np.diff(grid, axis=k) * cells for k in range(grid.ndim)]
+        worst = max(float(np.max(np.abs(v))) for v in (grid, *slopes))
+        if worst > norm * (1 + cells * 2.0**-48):
             raise ValueError(
-                f"`sobolev_taylor(class_norm={norm:g})` must bound all derivatives; {index} is "
-                f"{worst:g} at a node. Pass a larger `class_norm`, or scale the function."
+                f"`{call}(scale={norm:g})` must bound all derivatives up to the order; the values "
+                f"or slopes of the derivative {index} reach {worst:g} at the nodes. Pass a larger "
+                "`scale`."
             )
         columns.append(values)
     return np.stack(columns, axis=1)
