@@ -14,6 +14,7 @@ from ._app import ASKING, FAILURE, INTERRUPTED, RUNNING, USAGE, dump, fail, sent
 
 _PER = ("network", "layer", "channel")
 _ROUNDINGS = ("nearest", "feedback")
+_EVALUATIONS = (None, "exact", "bfloat16", "float16", "float32", "float64")
 _POINTS = 4096  # random points of the box, for feedback and for the shares of the error
 
 
@@ -76,11 +77,12 @@ def quantize(
     and curve.png (errors against bits).
     """
     with sentences(USAGE, ASKING):
-        _check(accuracy, bits, per, rounding, seconds)
+        _check(accuracy, bits, per, rounding, evaluation, seconds)
         use_float64()
         from .. import io
 
         network = _read(file, io)
+        _check_bits(bits, network)
         ends = _box(box, network.widths[0])
         way = _feedback(ends, network) if rounding == "feedback" else None
     with sentences(FAILURE, RUNNING):
@@ -129,7 +131,12 @@ def quantize(
 
 
 def _check(
-    accuracy: float | None, bits: int | None, per: str, rounding: str, seconds: float
+    accuracy: float | None,
+    bits: int | None,
+    per: str,
+    rounding: str,
+    evaluation: str | None,
+    seconds: float,
 ) -> None:
     """What can be refused before anything is imported."""
     if accuracy is None and bits is None:
@@ -146,11 +153,27 @@ def _check(
             "`--bits` gives every layer the same bits; leave `--per layer` out, or ask for an "
             "`--accuracy` instead."
         )
-    for name, value, allowed in (("per", per, _PER), ("rounding", rounding, _ROUNDINGS)):
+    for name, value, allowed in (
+        ("per", per, _PER),
+        ("rounding", rounding, _ROUNDINGS),
+        ("evaluation", evaluation, _EVALUATIONS),
+    ):
         if value not in allowed:
-            raise ValueError(f"`--{name}` must be one of {', '.join(allowed)}; got {value!r}.")
+            words = ", ".join(word for word in allowed if word)
+            raise ValueError(f"`--{name}` must be one of {words}; got {value!r}.")
     if not seconds > 0:
         raise ValueError(f"`--seconds` must be positive; got {seconds}.")
+
+
+def _check_bits(bits: int | None, network: Any) -> None:
+    import numpy as np
+
+    parameters = (*network.weights, *network.biases)
+    most = min(int(np.finfo(p.dtype).nmant) + 1 for p in parameters)
+    if bits is not None and bits > most:
+        raise ValueError(
+            f"`--bits` must be at most {most}, which the type of the parameters holds; got {bits}."
+        )
 
 
 def _read(file: pathlib.Path, io: Any) -> Any:

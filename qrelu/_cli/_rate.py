@@ -22,7 +22,8 @@ from ._app import (
     sentences,
     use_float64,
 )
-from ._targets import FAMILIES, family_named
+from ._known import known as show_known
+from ._targets import CLASSICS, FAMILIES, family_named
 
 TARGETS = ("exp", "sine", "runge", "sqrt")
 LARGEST = 1_000_000  # connectivity; a fit of that size takes minutes
@@ -76,7 +77,8 @@ def rate(
             "--family",
             "-f",
             metavar="NAME",
-            help=f"{', '.join(FAMILIES)}. Repeatable. Without it: all of them.",
+            help=f"{', '.join((*FAMILIES, *CLASSICS))}. Repeatable. Without it: "
+            f"{', '.join(FAMILIES)}.",
         ),
     ] = None,
     seed: Annotated[
@@ -95,11 +97,22 @@ def rate(
             "Without it: qrelu-runs/ and a name made from the study.",
         ),
     ] = None,
+    known: Annotated[
+        bool,
+        typer.Option(
+            "--known",
+            help="Instead, measure every rate of a table of proven ones, which takes a minute or "
+            "two. Only --json may stand beside it.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Measure how fast the error of ReLU networks falls with their size, rounded and not."""
     with sentences(USAGE, ASKING):
         use_float64()
+        if known:
+            _refuse_beside_known(target, domain, data, family, out)
+            return show_known(json)
         from .. import families, norms, studies
 
         study = studies.Study(
@@ -131,6 +144,16 @@ def rate(
         _say_mixed(result)
     if result.table()["error"].null_count() == result.table().height:
         fail("no network could be computed; the column `notes` of the table says why.", FAILURE)
+
+
+def _refuse_beside_known(target, domain, data, family, out) -> None:
+    given = {"target": target, "domain": domain, "data": data, "family": family, "out": out}
+    used = [f"--{word}" for word, value in given.items() if value is not None]
+    if used:
+        raise ValueError(
+            f"`--known` must stand alone or with `--json`; got {' and '.join(used)}. The table has "
+            "its own functions, families and sizes."
+        )
 
 
 def _targets(

@@ -7,7 +7,24 @@ import typer
 
 from ._app import ASKING, USAGE, console, dump, sentences
 
+# Networks, which commands show by default, and the others; a test compares them with the library.
 FAMILIES = ("free-knot", "uniform-knot", "dyadic-tree")
+CLASSICS = (
+    "piecewise-constant",
+    "piecewise-constant-free",
+    "linear-spline",
+    "linear-spline-free",
+    "cubic-spline",
+    "cubic-spline-free",
+    "polynomial",
+    "fourier",
+    "fourier-largest",
+    "haar",
+    "db2",
+    "db3",
+    "db4",
+    "rational",
+)
 
 
 def targets(
@@ -59,14 +76,11 @@ def targets(
 
 def family_named(name: str, families):
     """The family of that name."""
-    made = {
-        "free-knot": families.FreeKnot,
-        "uniform-knot": families.UniformKnot,
-        "dyadic-tree": families.DyadicTree,
-    }
-    if name not in made:
-        raise ValueError(f"`--family` must be one of {', '.join(FAMILIES)}; got {name!r}.")
-    return made[name]()
+    if name not in (*FAMILIES, *CLASSICS):
+        raise ValueError(
+            f"`--family` must be one of {', '.join((*FAMILIES, *CLASSICS))}; got {name!r}."
+        )
+    return families.get(name)
 
 
 def _known(rate) -> str:

@@ -270,6 +270,11 @@ def witness_problem(enclosure: Enclosure, a: ReLUNetwork, b: ReLUNetwork) -> str
             f"at the witness the networks differ by {float(found):.6g}, which is less than the "
             f"lower bound {enclosure.lower:.6g}"
         )
+    if found > enclosure.upper:
+        return (
+            f"at the witness the networks differ by {float(found):.6g}, which is more than the "
+            f"error {enclosure.upper:.6g}"
+        )
     return ""
 
 

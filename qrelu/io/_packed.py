@@ -94,7 +94,7 @@ def save_packed(path: str | os.PathLike, network: ReLUNetwork, grids: Sequence[A
             if isinstance(grid.bits, int):
                 parts.append((codes, grid.bits))
             else:
-                parts += list(zip(codes, grid.bits, strict=True))
+                parts += list(zip(codes.reshape(len(codes), -1), grid.bits, strict=True))
             arrays.append(array)
             grids_of.append(grid)
     write_atomically(place, _file(network.widths, arrays, grids_of, join(parts)))
