@@ -14,11 +14,14 @@ from ._lipschitz_by_bits import lipschitz_by_bits
 from ._lipschitz_by_lookup import lipschitz_by_lookup
 from ._lipschitz_by_slopes import lipschitz_by_slopes
 from ._lipschitz_output import largest_whole
+from ._tradeoff import on_grid
 
 # Codes of more bits do not fit into float64.
 MOST_STEPS = 27
 # Heights are rounded up to so many bits more than 1/(nm) needs: 3 % of the error at most.
 _EXTRA = 5
+# Twice what points that are no binary numbers add to the proven error.
+_ROUNDING = 2.0**-48
 # Corners of `slopes` beyond 2^20 would take minutes to encode.
 _MOST_CORNERS = 20
 
@@ -53,6 +56,24 @@ class Design(NamedTuple):
             return self.sizes[3] * self.sizes[4]
         return self.sizes[1] if self.name == "bits" else 1
 
+    def build(
+        self, function: Callable[[Any], Any], fraction_bits: int, integer_bits: int
+    ) -> Construction:
+        """The network of this design with all parameters on a grid.
+
+        **Arguments:**
+
+        - `function`: array of points -> array of values on [0, 1], with slopes of at most 1.
+        - `fraction_bits`, `integer_bits`: as they were given to `best_design`.
+
+        **Returns:**
+
+        A `Construction`: its bound is that of the design.
+        """
+        made = build(self, function, fraction_bits)
+        network = on_grid(made.network, integer_bits + 1, fraction_bits)
+        return Construction(network, made.certificate, count(network))
+
     def __str__(self) -> str:
         symbols = {
             "constant": (),
@@ -70,6 +91,12 @@ def height(steps: int) -> tuple[float, int]:
         return 1 / steps, steps.bit_length() - 1
     bits = steps.bit_length() + _EXTRA
     return math.ceil(2**bits / steps) / 2**bits, bits
+
+
+def _bound(steps: int) -> float:
+    """The proven error of a network with that many steps and that height."""
+    binary = steps & (steps - 1) == 0
+    return height(steps)[0] + (0.0 if binary else _ROUNDING)
 
 
 def whole_bits(design: Design) -> int:
@@ -136,17 +163,17 @@ def _coded(width: int, depth: int, b: int, a: int) -> Iterator[Design]:
             _, last = height(max(n * m, 1))
             layers = j + 5 + max(math.ceil(last / b), 1)
             if n >= 1 and layers <= depth:
-                yield Design("bits", (n, m, k), height(n * m)[0], layers, max(4 * n, reading))
+                yield Design("bits", (n, m, k), _bound(n * m), layers, max(4 * n, reading))
             q = (width - 10) // 18
             for r in range(1, (depth - 6 - j) // 3 + 1):
                 p = min((width - 11) // 4, _cells(a, m) // max(r * q, 1))
                 if p < 1 or q < 1:
                     continue
-                h, last = height(r * p * q * m)
+                _, last = height(r * p * q * m)
                 layers = 3 * r + j + 5 + max(math.ceil(last / b), 1)
                 if layers <= depth:
                     wide = max(4 * p + 11, 18 * q + 10, reading)
-                    yield Design("lookup", (r, p, q, k, j), h, layers, wide)
+                    yield Design("lookup", (r, p, q, k, j), _bound(r * p * q * m), layers, wide)
 
 
 def _cells(a: int, m: int) -> int:

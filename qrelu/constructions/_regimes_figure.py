@@ -116,9 +116,9 @@ def _errors(ax, diagram: "RegimeDiagram") -> None:
     if flat is not None:
         words.append((*flat, "proper: falls like 1/b"))
     for first, last, text in words:
-        _say(ax, _between(diagram, b[first], b[last]), text)
+        _say(ax, _between(diagram, int(b[first]), int(b[last])), text)
     if b[-1] > diagram.last and words:
-        _say(ax, _between(diagram, diagram.last, b[-1]), "over" if flat else "width used up")
+        _say(ax, _between(diagram, diagram.last, int(b[-1])), "over" if flat else "width used up")
 
 
 def _say(ax, x: float, text: str) -> None:
@@ -126,7 +126,7 @@ def _say(ax, x: float, text: str) -> None:
     ax.text(x, 0.97, text, transform=place, fontsize=8, color="0.2", ha="center", va="top")
 
 
-def _between(diagram: "RegimeDiagram", low: float, high: float) -> float:
+def _between(diagram: "RegimeDiagram", low: int, high: int) -> float:
     """The middle on the axis of the bits."""
     logarithmic = diagram.networks[-1].fraction_bits > _LINEAR
     return math.sqrt(low * high) if logarithmic else (low + high) / 2
