@@ -25,7 +25,8 @@ def verify(
 ) -> None:
     """Check a certificate: both files, the grids, and the bound, computed anew.
 
-    The exit code is 0 if everything holds. It takes about as long as one certificate of `quantize`.
+    The exit code is 0 if everything holds. It takes about twice as long as one certificate of
+    `quantize`.
     """
     with sentences(FAILURE, (ValueError,)):
         try:

@@ -46,9 +46,8 @@ def _mark_knee(ax: Any, curve: Any) -> None:
     ax.annotate(
         f"knee: {curve.knee} bits",
         (curve.knee, here[0]),
-        (-8, -16),
+        (9, 9),
         textcoords="offset points",
-        ha="right",
         color=_BLUE,
         fontsize=9,
     )
@@ -66,14 +65,14 @@ def _mark_accuracy(ax: Any, curve: Any, accuracy: float) -> None:
         color=_GREY,
         fontsize=9,
     )
-    for errors, color, height in ((curve.certified, _BLUE, 5), (curve.apriori, _ORANGE, 18)):
+    for errors, color, height in ((curve.certified, _BLUE, -10), (curve.apriori, _ORANGE, -23)):
         enough = curve.bits[errors <= accuracy]
         if not len(enough):
             continue
         ax.axvline(enough[0], color=color, lw=1, alpha=0.6, zorder=0)
         ax.annotate(
             f"{enough[0]} bits",
-            (enough[0], 0),
+            (enough[0], 1),
             (-3, height),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
