@@ -92,7 +92,7 @@ def regime(
 
     **Reference:** the three regimes are those of [ou2024], whose constants are not explicit; the
     bounds with these constants are derived, above the code. The VC dimension follows from the
-    counting of signs in Bartlett, Harvey, Liaw, Mehrabian (2019), recalled.
+    counting of signs in [bartlett2019], recalled.
     """
     width, depth = _check("regime", width, depth)
     powers = _powers("regime", fraction_bits, integer_bits, index)
@@ -179,7 +179,7 @@ def vc_dimension(width: int, depth: int) -> int:
 
     - `ValueError`: for a width or depth below 1.
 
-    **Reference:** counting of signs as in Bartlett, Harvey, Liaw, Mehrabian (2019), recalled; the
+    **Reference:** counting of signs as in [bartlett2019], recalled; the
     numerical solution is derived, above the code.
     """
     width, depth = _check("vc_dimension", width, depth)
