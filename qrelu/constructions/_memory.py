@@ -5,7 +5,6 @@ from typing import Literal, NamedTuple
 
 from ._alphabets import nonlinear
 from ._arguments import Number, check_accuracy, check_whole
-from ._few_value_plan import steps
 
 MemoryForm = Literal["bound", "branch", "trie"]
 # The optimum of the bound is about ln L, of the counts not far: no accuracy of a float comes near.
@@ -114,7 +113,9 @@ def best_values(accuracy: Number, *, form: MemoryForm = "bound") -> BestValues:
 def weight_connectivity(digits: int, values: int, form: str) -> int:
     """The weights of `weight` for a nonlinear alphabet."""
     alphabet = nonlinear(values, digits)
-    depths = [steps(alphabet, e) for e in range(digits)]
+    depths = [0]
+    for e in range(1, digits):
+        depths.append(depths[alphabet.parent(e)[0]] + 1)
     deepest = max(depths)
     if form == "trie":
         sums = 4 + 12 * (deepest - 1) + 24 + 8 if deepest else 16

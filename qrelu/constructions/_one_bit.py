@@ -37,7 +37,7 @@ def one_bit_lipschitz(
     on the function (each on two edges): as many bits as the $\varepsilon$-entropy of the class,
     $\lceil 1/\varepsilon \rceil - 1$, up to the lower order.
 
-    There are $23 N + 34 p + 60$ weights and biases for $p \ge 2$, the depth is $2 p + 6$, and at
+    For $p \ge 2$ there are $23 N + 34 p + 60$ weights and biases, the depth is $2 p + 6$, and at
     most $2 N + 8$ units are in a layer, input and output included. A scale $s$ adds
     $32 \log_2 s$ weights and $\log_2 s$ layers.
 
