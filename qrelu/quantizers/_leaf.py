@@ -54,8 +54,32 @@ class _FixedTraced(eqx.Module):
         return jax.lax.bitcast_convert_type(self.integers, self.dtype)
 
 
+# Each node of a pytree costs every call of a compiled function microseconds in Python, which small
+# models feel. A grid without leaves is therefore one node, compared by what it is made of.
+@jax.tree_util.register_static
+class _Constant:
+    def __init__(self, rule: Any):
+        self.rule = rule
+        self._structure = jax.tree.structure(rule)
+        self._hash = hash(self._structure)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, _Constant) and self._structure == other._structure
+
+    def __repr__(self) -> str:
+        return repr(self.rule)
+
+    def thaw(self) -> Any:
+        return thaw(self.rule)
+
+
 def _is_fixed(node: Any) -> bool:
-    return isinstance(node, (_Fixed, _FixedTraced))
+    return isinstance(node, (_Fixed, _FixedTraced, _Constant))
 
 
 def freeze(rule: Any, stacked: tuple[int, ...]) -> Any:
@@ -73,6 +97,8 @@ def freeze(rule: Any, stacked: tuple[int, ...]) -> Any:
         return _Fixed(leaf) if isinstance(leaf, numbers) else leaf
 
     rule = jax.tree.map(fix, rule, is_leaf=lambda x: isinstance(x, LearnedStep))
+    if not jax.tree.leaves(rule):
+        return _Constant(rule)
     arrays, rest = eqx.partition(rule, eqx.is_array)
     arrays = jax.tree.map(lambda a: jnp.broadcast_to(a, stacked + a.shape), arrays)
     return eqx.combine(arrays, rest)
@@ -133,20 +159,26 @@ class Wrapped(eqx.Module):
     """
 
     latent: Array
-    rule: Any
+    held: Any
     axes: int = eqx.field(static=True)
     backward: Backward = eqx.field(static=True)
 
     __array_ufunc__ = None  # NumPy arrays on the left leave the operators to this class
 
+    @property
+    def rule(self) -> Any:
+        """The quantizer, or the calibration that chooses one."""
+        return thaw(self.held)
+
     def quantized(self, key: Any = None) -> Array:
         """The grid values as a JAX array; `key` for stochastic rounding."""
-        if key is None and getattr(self.rule, "rounding", None) == "stochastic":
+        rule = self.rule
+        if key is None and getattr(rule, "rounding", None) == "stochastic":
             raise ValueError(
                 "`wrap(model, q)` with stochastic rounding must be resolved with a key; got none. "
                 "Call `unwrap(model, key=key)` inside the loss, with another key for every call."
             )
-        return resolve(jnp.asarray(self.latent), thaw(self.rule), self.axes, key)
+        return resolve(jnp.asarray(self.latent), rule, self.axes, key)
 
     @property
     def _resolved(self) -> Any:
