@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -135,7 +136,8 @@ def sample(
     """Values of a function that is constant outside of [0, 1], checked for its constant."""
     x = np.clip(points, 0.0, 1.0)
     flat = x.ravel()
-    values = np.asarray(function(flat), np.float64)
+    with jax.enable_x64(True):  # so that functions written with jax.numpy keep float64
+        values = np.asarray(function(flat), np.float64)
     if values.shape != flat.shape:
         raise ValueError(
             f"`{call}(function)` must map an array of points to an array of values of the same "

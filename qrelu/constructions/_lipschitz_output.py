@@ -66,9 +66,10 @@ def plan(
         sigma_delta(function, cells, steps, lipschitz=constant, offset=offset, shift=s * steps / 4)
         for s in range(COPIES)
     ]
+    at_zero = float(sample(call, function, np.zeros(1), constant)[0])
     # The cell before the first one of copy 0 is [-1/n, 0], where the function is constant.
     left = sigma_delta(
-        lambda x: np.full(x.shape, float(np.asarray(function(np.zeros(1)))[0])),
+        lambda x: np.full(x.shape, at_zero),
         1,
         steps,
         lipschitz=steps * height,

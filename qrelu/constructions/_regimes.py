@@ -263,18 +263,19 @@ def _notes(width, depth, a, networks: Sequence[BuiltNetwork]) -> tuple[str, ...]
     elif "lookup" not in names:
         free = best_design(width, depth, 2 * MOST_STEPS, _PLENTY)
         if depth < 10 or width < 28:
-            reason = f"that needs depth 10 and width 28; here are {depth} and {width}"
+            reason = f"needs depth 10 and width 28; here are {depth} and {width}"
         elif free.name == "lookup":
             reason = (
-                f"that needs weights of {whole_bits(free)} bits before the point; {a + 1} are "
-                "allowed, or more bits after it than were asked for"
+                f"needs weights with {whole_bits(free)} bits before the point, here are {a + 1}, "
+                "or more bits after it than were asked for"
             )
         else:
-            reason = "at this width and depth others have a smaller error"
-        notes.append(f"No network here looks up its cells in blocks: {reason}.")
+            reason = "has a larger error than others at this width and depth"
+        notes.append(f"The construction with the full rate (`lipschitz_by_lookup`) {reason}.")
     if names == {"slopes"}:
         notes.append(
-            "With one corner per unit the width is used up at the last number of bits that helps."
+            "With one hidden layer of corners, one per unit, the width is used up at the last "
+            "number of bits that helps."
         )
     if any(n.design.steps_per_cell == MOST_STEPS for n in networks):
         notes.append(

@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,6 +28,12 @@ _LOWER = {
     "memory": (_BLUE, (0, (1, 1.2)), "proven lower bound, memory: 1 / (bits of all weights)"),
     "vc": (_GREEN, "-.", "proven lower bound, VC dimension: any number of bits"),
 }
+# The proven upper bound, the error on the zigzag, and the one on the drawn functions.
+_STYLES: tuple[dict[str, Any], ...] = (
+    {"color": "black", "marker": "s", "markersize": 2.5, "linewidth": 1.2},
+    {"color": _RED, "linestyle": "", "marker": "x", "markersize": 5},
+    {"color": _SKY, "linestyle": "", "marker": "o", "markersize": 7.5, "fillstyle": "none"},
+)
 _EXPLAINED = (
     "Bounds are for the worst of all f with |f(x) - f(y)| \u2264 |x - y| on [0, 1]. A measured "
     "error is that of one function: it bounds the worst one from neither side."
@@ -75,13 +81,11 @@ def _handles() -> list[Line2D | Patch]:
         Line2D([], [], color=color, linestyle=dash, linewidth=1.4, label=text)
         for color, dash, text in _LOWER.values()
     ]
-    black = {"color": "black", "marker": "s", "markersize": 4, "linewidth": 1.2}
-    red = {"color": _RED, "linestyle": "", "marker": "x", "markersize": 6}
-    blue = {"color": _SKY, "linestyle": "", "marker": "o", "markersize": 5.5}
+    bound, zigzag, drawn = _STYLES
     return [
-        Line2D([], [], label="best proven upper bound: of the network that is built", **black),
-        Line2D([], [], label="measured error on an adversarial zigzag", **red),
-        Line2D([], [], label="measured error on drawn Lipschitz functions, the largest", **blue),
+        Line2D([], [], label="best proven upper bound: of the network that is built", **bound),
+        Line2D([], [], label="measured error on an adversarial zigzag", **zigzag),
+        Line2D([], [], label="measured error on drawn Lipschitz functions, the largest", **drawn),
         Patch(facecolor="0.9", label="more bits do not help the networks built here"),
         Line2D([], [], color=_LIMIT, linewidth=6, label="the largest of the three lower bounds"),
         *lower,
@@ -159,9 +163,8 @@ def _series(diagram: "RegimeDiagram", *names: str) -> list[np.ndarray]:
 
 def _built(ax, diagram: "RegimeDiagram", factor: np.ndarray) -> None:
     b, bounds, zigzag, drawn = _series(diagram, "fraction_bits", "bound", "zigzag", "drawn")
-    ax.plot(b, factor * bounds, color="black", marker="s", markersize=4, linewidth=1.2, zorder=3)
-    ax.plot(b, factor * drawn, color=_SKY, linestyle="", marker="o", markersize=5.5, zorder=4)
-    ax.plot(b, factor * zigzag, color=_RED, linestyle="", marker="x", markersize=6, zorder=5)
+    for values, style in zip((bounds, zigzag, drawn), _STYLES, strict=True):
+        ax.plot(b, factor * values, zorder=3, **style)
     if b[-1] > diagram.last:
         ax.axvspan(diagram.last, b[-1], color="0.9", zorder=0, linewidth=0)
 
