@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from qrelu import bounds, networks
+from qrelu import bounds, networks, rounding
 
 
 def _network(seed, widths=(1, 8, 8, 1)):
@@ -109,3 +109,79 @@ def test_other_kinds_of_networks():
 def test_bad_arguments(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_a_rounding_of_your_own_is_certified_and_never_worse():
+    net = _network(6)
+    points = np.linspace(-1, 1, 201)[:, None]
+    calls = []
+
+    def feedback(net, grids):
+        calls.append(grids)
+        return rounding.feedback(net, grids, points)
+
+    nearest = bounds.allocate_bits(net, 0.02, (-1.0, 1.0), curve=False)
+    found = bounds.allocate_bits(net, 0.02, (-1.0, 1.0), rounding=feedback, curve=False)
+    assert calls and found.total < nearest.total
+    assert bounds.enclose(net, found.network, (-1.0, 1.0)).upper <= 0.02
+    for p, (w, b) in zip(_pairs(found.network), found.grids, strict=True):
+        assert (w(p[0]) == p[0]).all() and (b(p[1]) == p[1]).all()
+        assert w.bits == b.bits == found.uniform
+    # One that spoils everything is not taken: to nearest it does better.
+    zeros = jax.tree.map(np.zeros_like, net)
+    spoiled = bounds.allocate_bits(net, 0.02, (-1, 1), rounding=lambda *_: zeros, curve=False)
+    assert spoiled.total == nearest.total
+    with pytest.raises(ValueError, match="on the grids that it gets; weights.0. has others"):
+        bounds.allocate_bits(net, 0.02, (-1, 1), rounding=lambda net, _: net, curve=False)
+    with pytest.raises(ValueError, match="must return a ReLUNetwork of the widths"):
+        bounds.allocate_bits(net, 0.02, (-1, 1), rounding=lambda *_: None, curve=False)
+
+
+def _pairs(network):
+    return list(zip(network.weights, network.biases, strict=True))
+
+
+@pytest.mark.parametrize("per", ["network", "channel"])
+def test_the_certificate_of_given_bits(per):
+    net = _network(7)
+    found = bounds.certify_bits(net, 6, (-1.0, 1.0), per=per)
+    assert found.uniform == 6 and all((b == 6).all() for b in found.bits)
+    assert found.total == 6 * sum(w.size + b.size for w, b in _pairs(net))
+    assert found.certificate == bounds.enclose(net, found.network, (-1.0, 1.0), gap=0.05)
+    _fits(found.network, found.bits)
+    # Theory needs its bits for what was proven, not fewer.
+    curve = found.curve
+    assert curve.apriori[curve.bits == found.apriori][0] <= found.certificate.upper
+    assert (curve.apriori[curve.bits < found.apriori] > found.certificate.upper).all()
+    for bits in (1, 54, True):
+        with pytest.raises(ValueError, match="must be from 2 to 53"):
+            bounds.certify_bits(net, bits, (-1, 1))
+
+
+def test_a_search_that_runs_out_of_time_says_so_and_still_holds():
+    net = _network(8, (3, 6, 6, 1))
+    seen = []
+    found = bounds.allocate_bits(
+        net,
+        0.3,
+        (0.0, 1.0),
+        per="layer",
+        seconds=0.05,
+        search_seconds=1e-6,
+        progress=lambda total, enclosure: seen.append((total, enclosure)),
+    )
+    assert not found.finished and found.certificate.upper <= 0.3
+    assert found.certificate in [enclosure for _, enclosure in seen]
+    assert np.isnan(found.curve.certified).any() and found.curve.knee in found.curve.bits
+    assert (np.isnan(found.curve.certified) == np.isnan(found.curve.sampled)).all()
+    found.curve.figure(0.3)
+    with pytest.raises(ValueError, match="search_seconds=...\\)` must be positive; got 0"):
+        bounds.allocate_bits(net, 0.3, (0, 1), search_seconds=0)
+
+
+def test_the_figure_marks_the_knee_and_the_bits():
+    found = bounds.allocate_bits(_network(3), 1e-2, (0.0, 1.0))
+    words = [text.get_text() for text in found.curve.figure(1e-2).axes[0].texts]
+    assert f"knee: {found.curve.knee} bits" in words and "asked: 0.01" in words
+    assert f"{found.uniform} bits" in words and f"{found.apriori} bits" in words
+    assert not any("asked" in text.get_text() for text in found.curve.figure().axes[0].texts)

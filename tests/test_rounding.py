@@ -583,3 +583,17 @@ def test_wrong_types():
             rounding.feedback(*arguments)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError):
         rounding.nearest_plane(MATRIX, 0.25, np.eye(3))  # pyright: ignore[reportArgumentType]
+
+
+def test_pairs_of_grids_give_every_array_its_own():
+    net = networks.he_normal((1, 5, 2), key=jax.random.key(0))
+    points = np.linspace(0, 1, 50)[:, None]
+    grids = [(quantizers.Uniform(2.0**-k), quantizers.Uniform(3 * 2.0**-k)) for k in (3, 5)]
+    result = rounding.feedback(net, grids, points)
+    for w, b, (q, p) in zip(result.weights, result.biases, grids, strict=True):
+        np.testing.assert_array_equal(q(np.asarray(w)), w)
+        np.testing.assert_array_equal(p(np.asarray(b)), b)
+    with pytest.raises(ValueError, match="for each of the 2 layers; got 1"):
+        rounding.feedback(net, grids[:1], points)
+    with pytest.raises(TypeError, match="must get a quantizer or a calibration; got list"):
+        rounding.feedback(net, [quantizers.Uniform(0.5)] * 2, points)

@@ -46,8 +46,10 @@ def _mark_knee(ax: Any, curve: Any) -> None:
     ax.annotate(
         f"knee: {curve.knee} bits",
         (curve.knee, here[0]),
-        (9, 9),
+        (0, -10),
         textcoords="offset points",
+        ha="center",
+        va="top",
         color=_BLUE,
         fontsize=9,
     )
