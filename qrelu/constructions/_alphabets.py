@@ -8,11 +8,12 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-# Every coefficient v_0 of a term u >= 0 is realized by a chain of units c_e, e = 0, 1, ..., which
-# are u times a scale (c_0 = u, each reached from an earlier one by a single edge), and by edges
-# from each c_e to the two accumulators S+ and S-, of gains a_e and b_e that encode the coefficient:
-#     coefficient = factor * sum_e scale_e (a_e - b_e) / (2 if b_e = -a_e else 1).
-# The places of the edges do not depend on the coefficient.
+# A coefficient of a term u >= 0 is realized by a chain of units c_e, e = 0, 1, ..., which are u
+# times a scale (c_0 = u, each reached from an earlier one by a single edge), and by edges from each
+# c_e to two accumulators S+ and S-, of gains a_e and b_e that encode the coefficient. Either
+# b_e = -a_e, and S+ and S- are the two parts of sum_e a_e c_e, or all gains are positive, and
+# S+ - S- is sum_e (a_e - b_e) c_e; a term -u has a_e and b_e exchanged. `collect` and `outlet` are
+# gains that all coefficients have in common. The places of the edges do not depend on coefficients.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Nonlinear:
     # S takes half of the sum, so that it needs one copy; the output takes twice the difference.
     collect = 0.5
     outlet = 2
-    #: The radix of the digits, and the factor of `code`.
+    # The scale of a unit of a chain over the next one, if exponents go up by 1.
     radix = 2
 
     def recipe(self, gain: float) -> np.ndarray:
@@ -87,7 +88,7 @@ class Linear:
 
     @property
     def radix(self) -> int:
-        """The radix of the digits."""
+        """The scale of a unit of a chain over the next one."""
         return self.count
 
     @property

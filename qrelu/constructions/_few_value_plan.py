@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
-from ._alphabets import Alphabet, Linear, Nonlinear, nonlinear
+from ._alphabets import Alphabet, Linear, nonlinear
 
 
 class SobolevPlan(NamedTuple):
@@ -72,9 +72,8 @@ def alphabet_for(values: int, linear: bool, digits: int) -> Alphabet:
 
 def first_unit(alphabet: Alphabet, p: int, k: int) -> int:
     """The last unit of a chain whose scale is at least 2^-(p k)."""
-    radix = 2 if isinstance(alphabet, Nonlinear) else alphabet.count
     o = 0
-    while radix ** (o + 1) <= 2 ** (p * k):
+    while alphabet.radix ** (o + 1) <= 2 ** (p * k):
         o += 1
     return o
 

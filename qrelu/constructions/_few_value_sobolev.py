@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..networks import ReLUNetwork
-from ._alphabets import Alphabet, Linear
+from ._alphabets import Alphabet
 from ._arguments import Number, check_accuracy, check_dtype, check_whole, digits, round_up
 from ._circuit import Circuit, Wires
 from ._construction import Certificate, Construction, count
@@ -342,8 +342,7 @@ def _check_size(
     j = 1
     for _ in range(n - 1):
         j = max(j + sizes.levels + 2, 2 * sizes.levels + 1)
-    radix = alphabet.count if isinstance(alphabet, Linear) else 2
-    needed = j + math.ceil(sizes.units * math.log2(radix)) + 4
+    needed = j + math.ceil(sizes.units * math.log2(alphabet.radix)) + 4
     if sizes.units > MOST_BITS or (needed > digits(kind) and not allow_rounding):
         raise ValueError(
             f"`{call}(accuracy=...)` must need at most {digits(kind)} binary digits in {kind}; got "
