@@ -12,7 +12,7 @@ Number: TypeAlias = float | int | np.number
 
 def check_accuracy(call: str, accuracy: Any) -> float:
     """A number in (0, 1)."""
-    value = float(accuracy)
+    value = _number(f"{call}(accuracy=...)", accuracy)
     if not 0 < value < 1:
         raise ValueError(
             f"`{call}(accuracy=...)` must lie strictly between 0 and 1; got {accuracy}. It is the "
@@ -23,7 +23,7 @@ def check_accuracy(call: str, accuracy: Any) -> float:
 
 def check_positive(call: str, value: Any) -> float:
     """A positive finite number."""
-    number = float(value)
+    number = _number(call, value)
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"`{call}` must be positive and finite; got {value}.")
     return number
@@ -88,3 +88,10 @@ def round_up(value: Fraction) -> float:
     """The least float64 that is not below a fraction."""
     near = float(value)
     return near if Fraction(near) >= value else math.nextafter(near, math.inf)
+
+
+def _number(call: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"`{call}` must be a number; got {value!r}.") from None
