@@ -116,6 +116,8 @@ def test_realize_takes_any_leading_shape(batch):
 
 
 def test_realize_refuses_wrong_points():
+    with pytest.raises(TypeError, match="takes real points; got complex64"):
+        realize(_random((1, 5, 3)), np.ones((4, 1), np.complex64))
     with pytest.raises(ValueError, match=r"\(\.\.\., 2\).*\(4, 3\)"):
         realize(_random((2, 5, 3)), np.ones((4, 3)))
     with pytest.raises(ValueError, match=r"xs\[\.\.\., None\]"):

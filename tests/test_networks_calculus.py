@@ -30,6 +30,7 @@ from qrelu.networks import (
     scale,
     stack,
 )
+from qrelu.networks._matrices import single
 
 
 def _draw(widths, rng, form="dense", density=0.7, dtype=np.float64):
@@ -404,4 +405,20 @@ one, two = identity(1, 2), identity(2, 2)
 )
 def test_bad_input(call, text):
     with pytest.raises(ValueError, match=text):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: scale(one, 1j), r"`scale\(..., factor\)` must hold real numbers; got 1j"),
+        (lambda: scale(one, np.array(1j)), r"`scale\(..., factor\)` must hold real numbers"),
+        (lambda: linear_combination([one], [1j]), "must hold real numbers"),
+        (lambda: affine_after(one, "a"), r"`affine_after\(..., matrix\)` must hold real numbers"),
+        (lambda: affine_before(one, 1, [1j]), r"offset\)` must hold real numbers"),
+        (lambda: single("add(f, g)", one, [two]), r"`add\(f, g\)` must .*; got list. `from_mlp`"),
+    ],
+)
+def test_wrong_types(call, text):
+    with pytest.raises(TypeError, match=text):
         call()

@@ -177,6 +177,7 @@ CONFIGURATIONS = [
     dict(in_size="scalar", out_size="scalar", depth=3, scan=True, use_bias=False),
     dict(in_size=2, out_size=2, depth=1, scan=True),
     dict(in_size=2, out_size=2, depth=0, scan=True, use_final_bias=False),
+    dict(in_size=2, out_size=2, depth=1, scan=True, use_bias=False),
 ]
 
 

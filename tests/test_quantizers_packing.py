@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qrelu import quantizers
+from qrelu.quantizers._packing import whole
 
 
 def _judge(codes, bits) -> bytes:
@@ -89,6 +90,8 @@ def test_damaged_data():
         quantizers.unpack(data[:-1] + bytes([data[-1] | 0x80]), 3, 7)
     with pytest.raises(ValueError, match="non-negative integer; got -1"):
         quantizers.unpack(data, 3, -1)
+    with pytest.raises(TypeError, match=r"`unpack\(count=...\)` must be an integer; got 7.0"):
+        whole("unpack(count=...)", 7.0)
 
 
 @pytest.mark.parametrize("bits", [*range(1, 25), 63, 64])

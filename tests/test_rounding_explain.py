@@ -327,6 +327,16 @@ def test_the_figure_over_weights(tmp_path):
     )
 
 
+def test_one_unit_has_one_tick():
+    net = random_network(2, (2, 40, 1))
+    weights, biases = list(net.weights), net.biases
+    weights[1] = quantizers.quantize(weights[1], Uniform(2.0**-3))
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    heat = rounding.explain(net, ReLUNetwork(weights, biases), points).figure().axes[2]
+    low, high = sorted(heat.get_ylim())
+    assert [t for t in heat.get_yticks() if low <= t <= high] == [0]
+
+
 def test_points_that_coincide_get_bars():
     net = random_network(2, (1, 3, 1))
     explanation = rounding.explain(net, quantizers.quantize(net, Uniform(2.0**-6)), np.ones((3, 1)))

@@ -29,14 +29,17 @@ def scale(network: ReLUNetwork, factor: ArrayLike) -> ReLUNetwork:
     **Raises:**
 
     - `ValueError`: when `factor` is not a single number.
+    - `TypeError`: when it is not real.
 
     **Reference:** derived.
     """
+    single("scale(network, factor)", network)
     if np.ndim(factor) != 0:
         raise ValueError(
             f"`scale(..., factor)` must be a number; got the shape {np.shape(factor)}. Use "
             "`affine_after` for matrices."
         )
+    factor = as_parameter("scale(..., factor)", factor, network.weights[-1])
     return affine_after(network, factor)
 
 
@@ -108,7 +111,8 @@ def affine_before(
 def _affine(
     call: str, matrix: Any, offset: Any, like: Parameter, wanted: tuple[int, int]
 ) -> tuple[Parameter, Parameter]:
-    m, t = as_parameter(matrix, like), as_parameter(offset, like)
+    m = as_parameter(f"{call}(..., matrix)", matrix, like)
+    t = as_parameter(f"{call}(..., offset)", offset, like)
     axis, n = wanted
     if m.ndim != 0 and (m.ndim != 2 or m.shape[axis] != n):
         raise ValueError(

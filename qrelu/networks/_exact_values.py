@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from ._integers import strip_zeros, to_integers
+from ._matrices import single
 from ._network import ReLUNetwork
 from ._sparse import SparseMatrix
 
@@ -33,6 +34,7 @@ def realize_exact(network: ReLUNetwork, xs: Any) -> np.ndarray:
 
     **Reference:** derived: exact integer arithmetic on a common denominator.
     """
+    single("realize_exact(network, xs)", network)
     x = np.asarray(xs, dtype=object)
     inputs = network.widths[0]
     if x.ndim == 0 or x.shape[-1] != inputs:

@@ -10,7 +10,7 @@ import scipy.sparse
 from jax.experimental.sparse import BCOO
 from jaxtyping import Array
 
-from ._network import ReLUNetwork, multiplies_itself
+from ._network import check_network, multiplies_itself
 from ._pattern import Pattern
 from ._sparse import SparseMatrix, as_sparse, with_pattern, with_values
 
@@ -18,8 +18,10 @@ Vector = Array | np.ndarray
 Parameter = Array | np.ndarray | SparseMatrix
 
 
-def single(call: str, *networks: ReLUNetwork) -> None:
-    """Refuse stacks of networks, whose parameters have a leading axis."""
+def single(call: str, *networks: Any) -> None:
+    """Refuse what is no network, and stacks, whose parameters have a leading axis."""
+    for net in networks:
+        check_network(call, net)
     if any(net.weights[0].ndim != 2 for net in networks):
         raise ValueError(f"`{call}` must be given single networks; use `jax.vmap` for a stack.")
 
@@ -30,13 +32,16 @@ def library(*parameters: Any) -> Any:
     return jnp if any(isinstance(p, jax.Array) for p in entries) else np
 
 
-def as_parameter(value: Any, like: Any) -> Any:
+def as_parameter(call: str, value: Any, like: Any) -> Any:
     """Arrays as they are; scalars and lists in the dtype and the library of `like`."""
     if isinstance(value, SparseMatrix | BCOO) or scipy.sparse.issparse(value):
         return as_sparse(value)
     if isinstance(value, jax.Array) or (isinstance(value, np.ndarray) and value.ndim > 0):
         return value
-    return library(like, *jax.tree.leaves(value)).asarray(value, dtype=like.dtype)
+    entries = jax.tree.leaves(value)
+    if any(isinstance(v, str) or np.iscomplexobj(v) for v in entries):
+        raise TypeError(f"`{call}` must hold real numbers; got {value!r}.")
+    return library(like, *entries).asarray(value, dtype=like.dtype)
 
 
 def product(a: Any, b: Any) -> Any:

@@ -109,7 +109,7 @@ def to_mlp(
         for w, b, keep in zip(network.weights, network.biases, kept, strict=True)
     ]
     if scan and hidden:
-        layers[1:-1] = [_stack_layers(layers[1:-1], network)]
+        layers[1:-1] = [_stack_layers(layers[1:-1], network, use_bias)]
     skeleton = eqx.filter_eval_shape(
         eqx.nn.MLP,
         in_size or inputs,
@@ -129,14 +129,14 @@ def to_mlp(
     )
 
 
-def _stack_layers(layers: list, network: ReLUNetwork) -> tuple:
+def _stack_layers(layers: list, network: ReLUNetwork, use_bias: bool) -> tuple:
     """The inner layers along a leading axis, of length 0 where there is none."""
     if layers:
         columns = zip(*layers, strict=True)
         return tuple(None if c[0] is None else library(*c).stack(c) for c in columns)
     w, n = network.weights[0], network.widths[1]
     xp = library(w)
-    return xp.zeros((0, n, n), w.dtype), xp.zeros((0, n), w.dtype)
+    return xp.zeros((0, n, n), w.dtype), xp.zeros((0, n), w.dtype) if use_bias else None
 
 
 def _maximum(x: Array) -> Array:

@@ -133,6 +133,15 @@ class ReLUNetwork(eqx.Module):
         return [np.asarray(p) for p in (*weights, *self.biases)]
 
 
+def check_network(call: str, network: Any) -> None:
+    """Refuse what is no network, with the way to one."""
+    if not isinstance(network, ReLUNetwork):
+        raise TypeError(
+            f"`{call}` must get a `ReLUNetwork`; got {type(network).__name__}. `from_mlp` makes "
+            "one of an `equinox.nn.MLP`, `ReLUNetwork(weights, biases)` of other models."
+        )
+
+
 def multiplies_itself(w: Any) -> bool:
     """Sparse matrices, and quantized ones whose products are differentiated at other values."""
     return isinstance(w, SparseMatrix) or getattr(w, "backward", None) == "latent"

@@ -81,7 +81,7 @@ def linear_combination(networks: Sequence[ReLUNetwork], coefficients: Any) -> Re
     if not networks:
         raise ValueError(f"`{call}` must be given at least one network; got none.")
     single(call, *networks)
-    numbers = as_parameter(coefficients, networks[0].weights[-1])
+    numbers = as_parameter(call, coefficients, networks[0].weights[-1])
     if numbers.shape != (len(networks),):
         raise ValueError(
             f"`{call}` must be given one number per network; got {len(networks)} networks and "

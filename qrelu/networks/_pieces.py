@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import ArrayLike
 
 from ._exact import exact_pieces
-from ._network import ReLUNetwork
+from ._network import ReLUNetwork, check_network
 from ._propagation import BEYOND_FLOAT64, float_pieces
 from ._shallow import shallow_pieces
 from ._sparse import SparseMatrix, nonzeros
@@ -140,6 +140,7 @@ def pieces(network: ReLUNetwork, a: Real, b: Real, *, exact: bool = False) -> Pi
 
 
 def _parameters(network: ReLUNetwork) -> tuple[list, list[np.ndarray]]:
+    check_network("pieces(network, a, b)", network)
     if any(isinstance(p, Tracer) for p in jax.tree.leaves(network)):
         raise TypeError(
             "`pieces(network, a, b)` must be given concrete parameters: it runs outside of `jit`, "

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from ._matrices import product
-from ._network import ReLUNetwork, multiplies_itself
+from ._network import ReLUNetwork, check_network, multiplies_itself
 from ._tiles import Tiles, accelerator_tiles, processor_tiles
 
 Layers = Sequence[tuple[Any, Array]]
@@ -40,8 +40,15 @@ def realize(network: ReLUNetwork, xs: ArrayLike) -> Float[Array, "..."]:
     **Raises:**
 
     - `ValueError`: when the last axis of `xs` does not have length $N_0$.
+    - `TypeError`: for an argument that is no network, and for complex points.
     """
+    check_network("realize(network, xs)", network)
     xs = jnp.asarray(xs)
+    if jnp.issubdtype(xs.dtype, jnp.complexfloating):
+        raise TypeError(
+            f"`realize(network, xs)` takes real points; got {xs.dtype}. The ReLU of a complex "
+            "number is not defined."
+        )
     inputs = network.widths[0]
     if xs.ndim == 0 or xs.shape[-1] != inputs:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Integer codes as a dense string of bits, and back."""
 
 import operator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array
@@ -8,11 +9,18 @@ from jaxtyping import Array
 CHUNK = 2**17  # codes at a time: a multiple of 8, so that chunks end on whole bytes
 
 
-def _check_bits(call: str, bits: int) -> int:
-    bits = operator.index(bits)
+def _check_bits(call: str, bits: Any) -> int:
+    bits = whole(f"{call}(bits=...)", bits)
     if not 1 <= bits <= 64:
         raise ValueError(f"`{call}(bits=...)` must be from 1 to 64; got {bits}.")
     return bits
+
+
+def whole(call: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"`{call}` must be an integer; got {value!r}.") from None
 
 
 def pack(
@@ -95,7 +103,7 @@ def unpack(
         or were packed with other `bits` or another `count`.
     """
     bits = _check_bits("unpack", bits)
-    count = operator.index(count)
+    count = whole("unpack(count=...)", count)
     if count < 0:
         raise ValueError(f"`unpack(count=...)` must be a non-negative integer; got {count}.")
     if not isinstance(data, (bytes, bytearray, memoryview)):

@@ -113,8 +113,8 @@ def _heat_map(ax: Any, figure: Any, explanation: "Explanation") -> None:
     columns = weights.shape[1]
     ax.axvline(columns - 0.5, color="black", linewidth=0.8)
     ax.set(xlabel="input of the layer; last column: bias", ylabel="unit")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in (ax.xaxis, ax.yaxis):  # one tick is enough for one unit
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_title(f"share of every parameter of layer {layer + 1}", fontsize=9)
     figure.colorbar(shown, ax=ax, label="share of the error in %")
 
