@@ -88,13 +88,14 @@ class Rational(AbstractFamily):
             notes.append(f"{size - size % _TERM} of {size} parameters: a term takes three")
         if size // _TERM > _MOST:
             notes.append(f"{_MOST} terms, the most that are tried")
-        function, terms = _without_poles(points, wanted)
+        function = _without_poles(points, wanted)
+        terms = function.places.size
         if terms < wanted:
-            notes.append(f"{terms} of {wanted} terms: more of them have a pole in the interval")
+            notes.append(f"{terms} of {wanted} terms: more change nothing or have a pole inside")
         return Approximant(function, 1, 64.0, function.connectivity, notes="; ".join(notes))
 
 
-def _without_poles(points: Quadrature, wanted: int) -> tuple[Barycentric, int]:
+def _without_poles(points: Quadrature, wanted: int) -> Barycentric:
     """The best quotient without poles of the most terms for which one is found."""
     a, b = points.lower, points.upper
     even = chebyshev_mesh(a, b, _SAMPLES)
@@ -107,7 +108,7 @@ def _without_poles(points: Quadrature, wanted: int) -> tuple[Barycentric, int]:
         usable = [function for function in found if function.bounded]
         if usable:
             errors = [np.max(np.abs(function(judge) - values)) for function in usable]
-            return usable[int(np.argmin(errors))], terms
+            return usable[int(np.argmin(errors))]
     raise ValueError(
         "`Rational().fit(target, size, norm=...)` must find a quotient without poles in the "
         "interval; the algorithm found none. Use a family of splines."
