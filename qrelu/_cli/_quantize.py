@@ -118,7 +118,8 @@ def quantize(
             print("qrelu: stopped. Nothing was written.", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         except OSError as reason:
-            words = f"{reason.strerror}: {reason.filename}" if reason.filename else reason
+            words = reason.strerror or str(reason)
+            words += f": {reason.filename}" if reason.filename else ""
             fail(f"`--out {str(place)!r}` must be able to take the files ({words}).", FAILURE)
         _warn(found, seconds)
         if json:

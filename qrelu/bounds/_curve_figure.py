@@ -61,9 +61,10 @@ def _mark_accuracy(ax: Any, curve: Any, accuracy: float) -> None:
     ax.annotate(
         f"asked: {accuracy:g}",
         (0, accuracy),
-        (4, 4),
+        (4, -4),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
+        va="top",
         color=_GREY,
         fontsize=9,
     )
