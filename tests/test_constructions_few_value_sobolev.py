@@ -194,8 +194,8 @@ def test_odd_linear_alphabet():
 
 
 def test_types_hold_what_they_are_allowed():
-    result = two_value_sobolev(_sine, 0.01, dtype=np.float32)
-    cells = sobolev_counts(0.01).cells
+    result = two_value_sobolev(_sine, 0.06, dtype=np.float32)
+    cells = sobolev_counts(0.06).cells
     xs = (np.arange(0, 2 * cells + 1, 7) / (2 * cells)).astype(np.float32)[:, None]
     floats = np.asarray(networks.realize(result.network, xs), np.float64)
     assert floats.tolist() == networks.realize_exact(result.network, xs).tolist()
@@ -224,12 +224,12 @@ def test_bad_input():
         two_value_sobolev(lambda x: 1.5 + 0 * x[:, 0], 0.1)
     with pytest.raises(ValueError, match="the slope of the function along axis 1"):
         two_value_sobolev(lambda x: np.sin(3 * x[:, 1]) / 2, 0.5, dimension=2)
-    with pytest.raises(ValueError, match=r"value of derivative \(2,\)"):
+    with pytest.raises(ValueError, match=r"slope of derivative \(2,\) along axis 0"):
         two_value_sobolev(lambda x: jnp.cos(1.9 * x[:, 0]) / 2, 0.1, order=3)
     with pytest.raises(ValueError, match="33 finite numbers"):
         two_value_sobolev(lambda x: x[0], 0.05)
     with pytest.raises(ValueError, match="NaN or infinity"):
-        two_value_sobolev(lambda x: np.log(x[:, 0] - 0.5), 0.05)
+        two_value_sobolev(lambda x: np.where(x[:, 0] > 0.5, np.nan, 0.0), 0.05)
     with pytest.raises(ValueError, match="JAX can differentiate"):
         two_value_sobolev(lambda x: np.sin(np.asarray(x)[:, 0]), 0.1, order=2)
     with pytest.raises(ValueError, match="Ask for a larger accuracy"):

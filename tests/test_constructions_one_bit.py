@@ -38,12 +38,12 @@ FUNCTIONS = [
 ]
 
 
-@pytest.mark.parametrize("p", [1, 2, 3, 5, 8, 11])
+@pytest.mark.parametrize("p", [1, 2, 3, 5, 8])
 def test_error_is_at_most_one_step(p):
     places, worst = set(), 0.0
     for f in FUNCTIONS:
         result = one_bit_lipschitz(f, p)
-        xs = np.unique(np.concatenate([np.arange(2**p + 1) / 2**p, np.linspace(0, 1, 1001)]))
+        xs = np.unique(np.concatenate([np.arange(2**p + 1) / 2**p, np.linspace(0, 1, 301)]))
         values = _values(result.network, xs[:, None])
         worst = max(worst, float(np.abs(values - f(xs)).max() * 2**p))
         assert result.certificate.bound == 2.0**-p
@@ -62,7 +62,7 @@ def test_largest_of_the_notes():
     """2^14 cells, at points."""
     for f in (np.sin, _zigzag(2, 1000)):
         result = one_bit_lipschitz(f, 14)
-        xs = np.random.default_rng(0).integers(0, 2**15 + 1, 200) / 2**15
+        xs = np.random.default_rng(0).integers(0, 2**15 + 1, 50) / 2**15
         values = _values(result.network, xs[:, None])
         assert np.abs(values - f(xs)).max() * 2**14 <= 1 + 1e-9
 
@@ -95,8 +95,8 @@ def test_in_exact_arithmetic():
 
 
 def test_types():
-    result = one_bit_lipschitz(np.sin, 8, dtype=np.float32)
-    xs = (np.arange(0, 2**9 + 1, 7) / 2**9).astype(np.float32)[:, None]
+    result = one_bit_lipschitz(np.sin, 5, dtype=np.float32)
+    xs = (np.arange(2**6 + 1) / 2**6).astype(np.float32)[:, None]
     floats = np.asarray(networks.realize(result.network, xs), np.float64)
     assert floats.tolist() == networks.realize_exact(result.network, xs).tolist()
     with pytest.raises(ValueError, match="at most 16 in float32; got 17"):
