@@ -2,11 +2,13 @@
 
 - `fit` and `fit_ensemble` train networks and Equinox models with any optax optimizer.
 - `fit_least_squares` and `fit_least_squares_ensemble` use all first derivatives at once.
-- `fit_shallow` finds the best networks of one hidden layer from random knots.
+- `fit_shallow` finds the best networks of one hidden layer from random knots, and `fit_deep`
+  searches for deep ones that are better.
 - `freeze_gradually` rounds a trained model in parts, training what is still free in between.
 - `orthogonal_greedy` builds networks of one hidden layer neuron by neuron.
 """
 
+from ._deep import fit_deep as fit_deep
 from ._dictionary import AbstractDictionary as AbstractDictionary
 from ._dictionary import RandomReLUDictionary as RandomReLUDictionary
 from ._dictionary import ReLUDictionary as ReLUDictionary

@@ -27,7 +27,7 @@ def fit_least_squares(
     data: Any,
     *,
     steps: int = 200,
-    solver: optx.AbstractLeastSquaresSolver | None = None,
+    solver: Any = None,
     project: bool = False,
     mask: Any = None,
 ) -> FitResult:
@@ -51,9 +51,9 @@ def fit_least_squares(
     - `steps`: steps of the solver, rejected ones included.
     - `solver`: a least-squares solver of optimistix, for example
         `optimistix.LevenbergMarquardt(1e-8, 1e-8)` or
-        `optimistix.GaussNewton(1e-8, 1e-8, linear_solver=lineax.SVD())`; `training.Marquardt()` if None. A
-        network has directions that change nothing ($\rho(c x) = c \rho(x)$), so a solver without
-        damping needs a linear solver for matrices of any rank.
+        `optimistix.GaussNewton(1e-8, 1e-8, linear_solver=lineax.SVD())`; `training.Marquardt()` if
+        None. A network has directions that change nothing ($\rho(c x) = c \rho(x)$), so a solver
+        without damping needs a linear solver for matrices of any rank.
     - `project`: variable projection: the last layer is the best one for the others in every step,
         and only those are searched. For `ReLUNetwork`s.
     - `mask`: which entries may change, from `networks.mask`.
@@ -80,7 +80,7 @@ def fit_least_squares_ensemble(
     data: Any,
     *,
     steps: int = 200,
-    solver: optx.AbstractLeastSquaresSolver | None = None,
+    solver: Any = None,
     project: bool = False,
     mask: Any = None,
 ) -> FitResult:

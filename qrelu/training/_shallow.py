@@ -1,6 +1,7 @@
 """One hidden layer from random starts to the best error that is known."""
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from ..families._newton import newton
 from ..families._quadrature import Quadrature, quadrature
 from ..families._spline import Spline, network_from_spline, parted
 from ..norms import L2
-from ..targets import AbstractTarget
 from ._checks import check_target, check_whole, generator
 from ._found import SearchResult
 from ._record import settings_of
@@ -21,7 +21,7 @@ _FEW = 64
 
 
 def fit_shallow(
-    target: AbstractTarget, neurons: int, *, key, starts: int = 8, rounds: int = 12
+    target: Any, neurons: int, *, key: Any, starts: int = 8, rounds: int = 12
 ) -> SearchResult:
     r"""The best network of one hidden layer in L^2, from random knots.
 

@@ -1,0 +1,255 @@
+"""Deep networks from random starts: local fits inside basin hopping, grown in width."""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..networks import ReLUNetwork
+from ..norms import L2, GaussLegendre
+from ..targets import AbstractTarget
+from ._checks import check_target, check_whole, generator
+from ._deep_layers import (
+    Layers,
+    count_of,
+    embedded,
+    from_network,
+    join,
+    random_layers,
+    split,
+    to_network,
+)
+from ._deep_moves import moved
+from ._deep_steps import marquardt
+from ._found import SearchResult
+from ._record import settings_of
+
+# Networks that are fitted at once, members of the pool, steps of a local fit.
+_BATCH, _POOL, _STEPS = 32, 16, 20
+# Rounds of random starts, or of embeddings of narrower networks.
+_FIRST = 3
+# Two networks whose squared errors differ by less are one: the pool stays diverse.
+_SAME = 1e-3
+# Parents are drawn with probabilities that fall by e in as many places of the pool.
+_PLACES = 4.0
+# The least points of a fit, and how many there are for a parameter.
+_POINTS, _PER_PARAMETER = 256, 2.4
+# The final fit: this many times more points.
+_FINER = 4
+# A network grows from one that is this much narrower, if that has three neurons in each layer.
+_GROWTH, _NARROWEST = 2, 3
+
+
+def fit_deep(
+    target: Any,
+    widths: tuple[int, ...],
+    *,
+    key: Any,
+    rounds: int = 100,
+    seconds: float | None = None,
+    start: Any = None,
+) -> SearchResult:
+    r"""A deep network near the best of its widths in L^2, from random starts, in float64.
+
+    ```python
+    result = training.fit_deep(targets.get("exp"), (1, 5, 5, 5, 1), key=jax.random.key(0))
+    result.error, result.network
+    ```
+
+    Plain training ends in one of very many local optima. Here a pool of the best different networks
+    is kept; in each round 32 neighbors of its members (noise, one neuron renewed, layers of two
+    members combined) are fitted by twenty steps of Levenberg-Marquardt in one compiled program, and
+    enter the pool where they are better. The search begins with narrower networks and grows them.
+
+    **Arguments:**
+
+    - `target`: what is approximated, on its domain.
+    - `widths`: (1, N_1, ..., 1).
+    - `key`: decides everything that is random; the same key gives the same network.
+    - `rounds`: for each width: the last one, and before it up to two narrower ones.
+    - `seconds`: the search stops after the round in which they are over, so that the result
+        depends on the machine; None for no such end.
+    - `start`: what to grow instead of random narrower networks: a network, or the result of a
+        search, of at most these widths and the same depth.
+
+    **Returns:**
+
+    A `SearchResult`.
+
+    **Raises:**
+
+    - `TypeError`: for what is no target, or another `start`.
+    - `ValueError`: for widths that do not begin and end with 1 or have no hidden layer, numbers
+        that are not positive, and a `start` that does not fit.
+
+    **Reference:** [wales1997] for basin hopping; the moves are derived.
+    """
+    begun = time.perf_counter()
+    check_target("fit_deep", target)
+    check_whole("fit_deep", "rounds", rounds)
+    widths = _checked(widths)
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"`fit_deep(seconds=...)` must be positive; got {seconds!r}.")
+    search = _Search(target, widths, generator(key), begun + (seconds or np.inf))
+    if start is None:
+        for less in range(_GROWTH, 0, -1):
+            narrow = (1, *(n - less for n in widths[1:-1]), 1)
+            if min(narrow[1:-1]) >= _NARROWEST:
+                search.run(narrow, rounds)
+    else:
+        search.take(_networks_of(start), widths)
+    search.run(widths, rounds)
+    networks, errors, distances = search.finish()
+    return SearchResult(
+        networks[0],
+        distances[0],
+        networks,
+        errors,
+        np.array(search.history),
+        "out of time" if search.late else "all rounds",
+        time.perf_counter() - begun,
+        settings_of("float64", widths=widths, rounds=rounds, batch=_BATCH, steps=_STEPS),
+    )
+
+
+class _Search:
+    """The pool of a search: pairs of a squared error and a vector, the best first."""
+
+    def __init__(
+        self, target: AbstractTarget, widths: tuple[int, ...], rng: np.random.Generator, end: float
+    ):
+        self.target, self.rng, self.end = target, rng, end
+        self.domain = (float(target.domain[0]), float(target.domain[1]))
+        needed = max(_POINTS, int(_PER_PARAMETER * count_of(widths)))
+        self.cells = 2 ** int(np.ceil(np.log2(needed / 2)))
+        self.x, y, self.root = self._points(self.cells)
+        if not np.isfinite(y).all():
+            where = self.domain[0] + (self.domain[1] - self.domain[0]) * self.x[~np.isfinite(y)][0]
+            raise ValueError(
+                f"`fit_deep(target)` must be finite on its domain; at {where} it is not."
+            )
+        self.mean = float(y @ self.root**2)
+        self.unit = float(np.sqrt((y - self.mean) ** 2 @ self.root**2)) or 1.0
+        self.y = (y - self.mean) / self.unit
+        self.widths = widths
+        self.pool: list[tuple[float, np.ndarray]] = []
+        self.history: list[float] = []
+        self.late = False
+        self.same = _SAME
+
+    def _points(self, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Nodes in the unit interval, values there, and roots of the weights."""
+        rule = GaussLegendre((0.0, 1.0), cells, 2)
+        x = rule.nodes[:, 0]
+        lower, upper = self.domain
+        y = np.asarray(self.target(lower + (upper - lower) * x), np.float64)
+        return x, y, np.sqrt(rule.weights)
+
+    def take(self, networks: list[ReLUNetwork], widths: tuple[int, ...]) -> None:
+        """Networks of a search before, which `run` will embed."""
+        narrow = networks[0].widths
+        if len(narrow) != len(widths) or any(a > b for a, b in zip(narrow, widths, strict=True)):
+            raise ValueError(
+                f"`fit_deep(widths, start=...)` must start from at most the widths {widths} and "
+                f"the same depth; got {narrow}. `networks.deepen` makes a network deeper."
+            )
+        self.widths = narrow
+        for network in networks:
+            layers = from_network(network, self.domain, self.mean, self.unit)
+            self.pool.append((np.inf, join(layers)))
+
+    def run(self, widths: tuple[int, ...], rounds: int) -> None:
+        """Some rounds at these widths, from the pool of narrower ones or from random networks."""
+        before = [split(vector, self.widths) for _, vector in self.pool]
+        self.widths, self.pool = widths, []
+        for turn in range(rounds):
+            if turn < _FIRST and not before:
+                starts = [random_layers(widths, self.x, self.rng) for _ in range(_BATCH)]
+            elif turn < _FIRST:
+                parents = [before[i] for i in self._drawn(len(before))]
+                starts = [embedded(layers, widths, self.x, self.rng) for layers in parents]
+            else:
+                starts = self._moved()
+            self._fit([join(layers) for layers in starts], _STEPS)
+            self.history.append(self.unit * self._scale() * self.pool[0][0] ** 0.5)
+            if time.perf_counter() > self.end:
+                self.late = True
+                break
+
+    def _moved(self) -> list[Layers]:
+        count = len(self.pool)
+        parents, others = self._drawn(count), self.rng.integers(count, size=_BATCH)
+        return [
+            moved(self._layers(i), self._layers(j), self.x, self.y, self.rng)
+            for i, j in zip(parents, others, strict=True)
+        ]
+
+    def _layers(self, i: int) -> Layers:
+        return split(self.pool[i][1], self.widths)
+
+    def _drawn(self, count: int) -> np.ndarray:
+        drawn = self.rng.exponential(_PLACES, size=_BATCH).astype(np.intp)
+        return np.minimum(drawn, count - 1)
+
+    def _fit(self, vectors: list[np.ndarray], steps: int, points: Any = None) -> None:
+        x, y, root = points or (self.x, self.y, self.root)
+        with jax.enable_x64(True):
+            found = marquardt(np.stack(vectors), x, y, root, self.widths, steps)
+            vectors, losses = (np.asarray(part) for part in found)
+        for vector, loss in zip(vectors, losses, strict=True):
+            if not np.isfinite(loss) or not np.isfinite(vector).all():
+                continue
+            same = [i for i, (v, _) in enumerate(self.pool) if abs(v - loss) <= self.same * loss]
+            if not same:
+                self.pool.append((float(loss), vector))
+            elif loss < self.pool[same[0]][0]:
+                self.pool[same[0]] = (float(loss), vector)
+        self.pool.sort(key=lambda member: member[0])
+        del self.pool[_POOL:]
+
+    def _scale(self) -> float:
+        return (self.domain[1] - self.domain[0]) ** 0.5
+
+    def finish(self) -> tuple[tuple[ReLUNetwork, ...], np.ndarray, list[Any]]:
+        """The pool after fits at more points, in the order of the distances to the target."""
+        x, y, root = self._points(_FINER * self.cells)
+        points = (x, (y - self.mean) / self.unit, root)
+        vectors = [vector for _, vector in self.pool]
+        self.pool = []
+        for _ in range(2):
+            padded = [vectors[i % len(vectors)] for i in range(_POOL)]
+            self._fit(padded, _STEPS, points)
+            vectors = [vector for _, vector in self.pool]
+        norm = L2()
+        networks = [
+            to_network(split(vector, self.widths), self.domain, self.mean, self.unit)
+            for vector in vectors
+        ]
+        distances = [norm.distance(network, self.target) for network in networks]
+        order = np.argsort([float(d) for d in distances], kind="stable")
+        distances = [distances[i] for i in order]
+        errors = np.array([float(distance) for distance in distances])
+        return tuple(networks[i] for i in order), errors, distances
+
+
+def _checked(widths: Any) -> tuple[int, ...]:
+    given = tuple(widths)
+    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in given)
+    if len(given) < 3 or not whole or min(given) < 1 or given[0] != 1 or given[-1] != 1:
+        raise ValueError(
+            "`fit_deep(target, widths)` must be whole numbers (1, N_1, ..., 1), one input, at "
+            f"least one hidden layer and one output; got {given}."
+        )
+    return tuple(int(n) for n in given)
+
+
+def _networks_of(start: Any) -> list[ReLUNetwork]:
+    if isinstance(start, SearchResult):
+        return list(start.networks)
+    if isinstance(start, ReLUNetwork):
+        return [start]
+    raise TypeError(
+        "`fit_deep(start=...)` must be a network or the result of a search; got "
+        f"{type(start).__name__}."
+    )

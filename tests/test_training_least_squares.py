@@ -1,0 +1,271 @@
+"""Nonlinear least squares and searches for the best networks, against SciPy and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+import pytest
+import scipy.optimize
+
+from qrelu import families, networks, norms, realize, targets, training
+from qrelu.training import fit_deep, fit_least_squares, fit_least_squares_ensemble, fit_shallow
+from qrelu.training._deep_layers import (
+    balanced,
+    count_of,
+    embedded,
+    from_network,
+    join,
+    random_layers,
+    split,
+    to_network,
+    values,
+)
+from qrelu.training._deep_steps import _linearized, marquardt
+
+X = np.linspace(-1, 1, 60)
+Y = np.exp(X) * np.sin(3 * X)
+KEY = jax.random.key(3)
+
+
+def _start(seed, widths=(1, 5, 1)):
+    """A network whose kinks lie in the interval."""
+    rng = np.random.default_rng(seed)
+    layers = random_layers(widths, X, rng)
+    return networks.ReLUNetwork([w for w, _ in layers], [b for _, b in layers])
+
+
+def _scipy(net, project=False):
+    """The same residuals in SciPy, from the same start."""
+    flat, form = jax.flatten_util.ravel_pytree(jax.tree.map(jnp.asarray, net))
+    residual = jax.jit(lambda v: (realize(form(v), X[:, None])[:, 0] - Y) / np.sqrt(len(X)))
+    jacobian = jax.jit(jax.jacfwd(residual))
+    found = scipy.optimize.least_squares(
+        lambda v: np.asarray(residual(v)),
+        np.asarray(flat),
+        lambda v: np.asarray(jacobian(v)),
+        method="lm",
+        xtol=1e-12,
+        ftol=1e-12,
+        gtol=1e-12,
+    )
+    return 2 * found.cost
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ends_where_scipy_ends(seed):
+    net = _start(seed)
+    result = fit_least_squares(net, (X, Y), steps=150)
+    assert result.loss == pytest.approx(_scipy(result.model), rel=1e-4)
+    assert result.loss <= result.history.min() * (1 + 1e-12)
+    at = np.mean((np.asarray(realize(net, X[:, None]))[:, 0] - Y) ** 2)
+    assert result.history[0] == pytest.approx(at, rel=1e-12)
+    assert result.model.weights[0].dtype == np.float64 and result.error is None
+
+
+def test_a_linear_problem_takes_one_step():
+    # y = 2 x - 1 by one affine map: Gauss-Newton is exact.
+    net = networks.ReLUNetwork([np.array([[0.3]])], [np.array([0.1])])
+    solver = optx.GaussNewton(1e-10, 1e-10)
+    result = fit_least_squares(net, (X, 2 * X - 1), solver=solver)
+    assert result.stopped == "converged" and result.steps <= 4
+    np.testing.assert_allclose(result.model.weights[0], 2.0, rtol=1e-12)
+    np.testing.assert_allclose(result.model.biases[0], -1.0, rtol=1e-12)
+
+
+def test_variable_projection_keeps_the_last_layer_best():
+    net = _start(2)
+    result = fit_least_squares(net, (X, Y), steps=40, project=True)
+    inner = networks.ReLUNetwork(result.model.weights[:-1], result.model.biases[:-1])
+    features = np.maximum(np.asarray(realize(inner, X[:, None])), 0)
+    columns = np.concatenate([features, np.ones((len(X), 1))], axis=1)
+    best = np.linalg.lstsq(columns, Y, rcond=None)[0]
+    assert result.loss == pytest.approx(np.mean((columns @ best - Y) ** 2), rel=1e-6)
+    start = np.maximum(X[:, None] * net.weights[0][:, 0] + net.biases[0], 0)
+    columns = np.concatenate([start, np.ones((len(X), 1))], axis=1)
+    first = np.mean((columns @ np.linalg.lstsq(columns, Y, rcond=None)[0] - Y) ** 2)
+    assert result.history[0] == pytest.approx(first, rel=1e-6)
+    assert result.loss < 0.5 * first
+
+
+def test_an_ensemble_of_padded_networks_is_its_members():
+    nets = [_start(0, (1, 3, 1)), _start(1, (1, 5, 1))]
+    widths = (1, 5, 1)
+    stacked = networks.stack([networks.pad(net, widths) for net in nets])
+    mask = networks.stack([networks.mask(net, widths) for net in nets])
+    together = fit_least_squares_ensemble(stacked, (X, Y), steps=6, mask=mask)
+    for i, net in enumerate(nets):
+        alone = fit_least_squares(net, (X, Y), steps=6)
+        np.testing.assert_allclose(together.history[:, i], alone.history, rtol=1e-6)
+    assert not np.any(together.model.weights[0][0, 3:])
+    assert not np.any(together.model.weights[1][0, :, 3:])
+
+
+def test_float64_whatever_jax_is_set_to():
+    net = _start(4)
+    wide = fit_least_squares(net, (X, Y), steps=8)
+    with jax.enable_x64(False):
+        narrow = fit_least_squares(net, (X, Y), steps=8)
+        assert narrow.model.weights[0].dtype == np.float64
+    np.testing.assert_allclose(narrow.history, wide.history, rtol=1e-9)
+
+
+def test_refused_calls():
+    net = _start(0)
+    with pytest.raises(TypeError, match="least-squares solver of optimistix"):
+        fit_least_squares(net, (X, Y), solver="lm")
+    with pytest.raises(TypeError, match="from_mlp"):
+        fit_least_squares(networks.to_mlp(net), (X, Y), project=True)
+    with pytest.raises(ValueError, match="whole number from 1"):
+        fit_least_squares(net, (X, Y), steps=0)
+    with pytest.raises(ValueError, match="finite loss"):
+        broken = jax.tree.map(lambda p: p * np.inf, net)
+        fit_least_squares(broken, (X, Y))
+    with pytest.raises(ValueError, match="common leading axis"):
+        fit_least_squares_ensemble(net, (X, Y))
+
+
+# One hidden layer.
+
+
+@pytest.mark.parametrize("name", ["exp", "sine", "runge"])
+@pytest.mark.parametrize("neurons", [8, 32])
+def test_every_random_start_reaches_the_best_known_error(name, neurons):
+    target = targets.get(name)
+    result = fit_shallow(target, neurons, key=KEY, starts=4)
+    known = target.limit(norms.L2(), families.FreeKnot(), 3 * neurons + 1).value
+    best = float(
+        norms.L2().distance(
+            families.FreeKnot().fit(target, 3 * neurons + 1, norm=norms.L2()).network, target
+        )
+    )
+    assert result.network.widths == (1, neurons, 1)
+    assert result.errors.min() <= 1.001 * best
+    assert result.errors.max() <= 1.01 * best
+    assert 0.5 * known < result.errors.min()
+    exact = norms.L2().distance(result.network, target)
+    assert result.error == pytest.approx(float(exact), rel=1e-12)
+    assert np.all(np.diff(result.history[-3:]) <= 1e-12)
+
+
+def test_the_square_has_its_exact_error():
+    # The best L^2 spline with N equal pieces for x^2 on [0, 1] has the error N^-2 / sqrt(180).
+    square = targets.Function(lambda x: x * x, (0, 1))
+    result = fit_shallow(square, 5, key=KEY, starts=3)
+    np.testing.assert_allclose(result.errors, 1 / (25 * np.sqrt(180)), rtol=1e-9)
+    again = fit_shallow(square, 5, key=KEY, starts=3)
+    assert np.array_equal(result.errors, again.errors)
+
+
+@pytest.mark.parametrize("neurons", [1, 2, 3])
+def test_few_neurons(neurons):
+    result = fit_shallow(targets.get("kink"), neurons, key=KEY, starts=2)
+    assert result.network.widths == (1, neurons, 1)
+
+
+def test_refused_searches():
+    target = targets.get("exp")
+    with pytest.raises(TypeError, match="must get a target"):
+        fit_shallow(np.sin, 4, key=KEY)
+    with pytest.raises(ValueError, match=r"neurons=.*whole number"):
+        fit_shallow(target, 0, key=KEY)
+    with pytest.raises(ValueError, match=r"\(1, N_1, ..., 1\)"):
+        fit_deep(target, (2, 3, 1), key=KEY)
+    with pytest.raises(ValueError, match="seconds"):
+        fit_deep(target, (1, 3, 1), key=KEY, seconds=0)
+    with pytest.raises(TypeError, match="start"):
+        fit_deep(target, (1, 3, 1), key=KEY, start=3)
+    with pytest.raises(ValueError, match="same depth"):
+        fit_deep(target, (1, 3, 1), key=KEY, start=_start(0, (1, 4, 1)), rounds=1)
+
+
+# Deep networks.
+
+
+def test_layers_are_the_network():
+    widths, rng = (1, 4, 3, 1), np.random.default_rng(0)
+    x = rng.uniform(size=50)
+    layers = random_layers(widths, x, rng)
+    vector = join(layers)
+    assert vector.size == count_of(widths) == 4 + 4 + 12 + 3 + 3 + 1
+    network = to_network(layers, (-2.0, 3.0), 0.7, 2.5)
+    want = 0.7 + 2.5 * values(layers, x)
+    got = np.asarray(realize(network, (-2 + 5 * x)[:, None]))[:, 0]
+    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
+    back = join(from_network(network, (-2.0, 3.0), 0.7, 2.5))
+    np.testing.assert_allclose(back, vector, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(values(balanced(layers), x), values(layers, x), atol=1e-10)
+    wide = embedded(layers, (1, 6, 5, 1), x, rng)
+    for (w, b), (v, c) in zip(wide, layers, strict=True):
+        assert np.array_equal(w[: len(v), : v.shape[1]], v) and np.array_equal(b[: len(c)], c)
+
+
+def test_the_jacobian_is_that_of_automatic_differentiation():
+    widths, rng = (1, 4, 3, 1), np.random.default_rng(1)
+    x = rng.uniform(size=20)
+    vector = jnp.asarray(join(random_layers(widths, x, rng)))
+    x = rng.uniform(size=20)  # no kinks there
+
+    def value(v, t):
+        layers = split_jax(v)
+        h = t[None]
+        for k, (w, b) in enumerate(layers):
+            h = w @ (jnp.maximum(h, 0) if k else h) + b
+        return h[0]
+
+    def split_jax(v):
+        out, i = [], 0
+        for a, b in zip(widths[:-1], widths[1:], strict=True):
+            out.append((v[i : i + a * b].reshape(b, a), v[i + a * b : i + a * b + b]))
+            i += a * b + b
+        return out
+
+    out, rows = _linearized(vector, widths, jnp.asarray(x))
+    np.testing.assert_allclose(out, jax.vmap(lambda t: value(vector, t))(jnp.asarray(x)))
+    want = jax.vmap(lambda t: jax.grad(value)(vector, t))(jnp.asarray(x))
+    np.testing.assert_allclose(rows, want.T, rtol=1e-10, atol=1e-12)
+
+
+def test_batched_steps_end_where_scipy_ends():
+    widths, rng = (1, 5, 1), np.random.default_rng(5)
+    root = np.full(len(X), len(X) ** -0.5)
+    starts = np.stack([join(random_layers(widths, X, rng)) for _ in range(3)])
+    vectors, losses = marquardt(starts, X, Y, root, widths, 150)
+    for vector, loss in zip(np.asarray(vectors), np.asarray(losses), strict=True):
+        layers = split(vector, widths)
+        net = networks.ReLUNetwork([w for w, _ in layers], [b for _, b in layers])
+        assert loss == pytest.approx(_scipy(net), rel=1e-3)
+
+
+def test_a_search_finds_a_network_that_exists():
+    # The second iterate of the tent map is a network of widths (1, 2, 2, 1): error 0.
+    tent = lambda t: 1 - np.abs(2 * t - 1)  # noqa: E731
+    target = targets.Function(lambda t: tent(tent(t)), (0, 1), breakpoints=[0.25, 0.5, 0.75])
+    result = fit_deep(target, (1, 2, 2, 1), key=jax.random.key(0), rounds=6)
+    assert float(result.error) < 1e-6
+    assert np.all(np.diff(result.errors) >= 0) and len(result.networks) == len(result.errors)
+    assert len(result.history) == 6 and result.stopped == "all rounds"
+    again = fit_deep(target, (1, 2, 2, 1), key=jax.random.key(0), rounds=6)
+    for a, b in zip(result.network.weights, again.network.weights, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_growing_does_not_lose_what_was_found():
+    target = targets.Function(lambda t: 1e3 + np.exp(t / 50), (-50.0, 100.0))
+    small = fit_deep(target, (1, 2, 2, 1), key=KEY, rounds=4)
+    assert float(small.error) == pytest.approx(
+        float(norms.L2().distance(small.network, target)), rel=1e-9
+    )
+    assert small.history[-1] == pytest.approx(float(small.error), rel=0.2)
+    large = fit_deep(target, (1, 3, 3, 1), key=KEY, rounds=3, start=small)
+    assert large.network.widths == (1, 3, 3, 1)
+    assert float(large.error) < float(small.error)
+    one = fit_deep(target, (1, 3, 3, 1), key=KEY, rounds=2, start=small.network, seconds=1e-6)
+    assert one.stopped == "out of time" and len(one.history) == 1
+
+
+def test_adam_stays_far_above():
+    # What the searches are for: full-batch Adam on the same number of neurons.
+    target = targets.get("exp")
+    net = _start(0, (1, 16, 1))
+    adam = training.fit(net, target, steps=400)
+    assert float(adam.error) > 2 * fit_shallow(target, 16, key=KEY, starts=1).errors[0]
