@@ -170,6 +170,17 @@ def test_by_lookup(sizes):
     assert 0 < _worst(made, f, _points(rng, cells, 40)) <= Fraction(made.certificate.bound)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_codes_and_bases_of_neighbors_far_apart(seed):
+    """Cells that go all up beside cells that go all down, and bases that are rounded."""
+    rng = np.random.default_rng(seed)
+    f = _Walk(rng, 16)
+    f.values = f.values + rng.uniform(0, 1 / 128)
+    made = constructions.lipschitz_by_lookup(f, 1, 4, 4, per_layer=2, layers=4)
+    points = [*_points(rng, 16, 30), *(Fraction(2 * i + 1, 32) for i in range(16))]
+    assert _worst(made, f, points) <= Fraction(1, 128)
+
+
 def test_points_between_segments():
     f = _Walk(np.random.default_rng(9), 512)
     made = constructions.lipschitz_by_lookup(f, 4, 2, 2, per_layer=1, layers=4)

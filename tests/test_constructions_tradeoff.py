@@ -182,3 +182,10 @@ def test_parameters_that_are_not_finite(bad):
     for make in (constructions.trade_depth_for_precision, constructions.lift):
         with pytest.raises(ValueError, match="finite parameters"):
             make(network)
+
+
+def test_a_stack_of_networks():
+    network = networks.ReLUNetwork([np.ones((1, 1))], [np.zeros(1)])
+    for make in (constructions.trade_depth_for_precision, constructions.lift):
+        with pytest.raises(ValueError, match="for one network"):
+            make(networks.stack([network, network]))

@@ -53,6 +53,10 @@ def lift(network: ReLUNetwork, fan_out: int | None = None) -> Construction:
     **Reference:** that magnitude can be traded for depth is in [ou2024], recalled; the channel for
     the biases corrects it; derived, above the code.
     """
+    if network.weights[0].ndim != 2:
+        raise ValueError(
+            "`lift(network)` is for one network; `networks.unstack` takes a stack apart."
+        )
     if not math.isfinite(network.magnitude):
         raise ValueError("`lift(network)` must get finite parameters; got NaN or infinity.")
     inputs, outputs = network.widths[0], network.widths[-1]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PLENTY = 60
 # Where rounding can change what is measured, values are exact: so many products at most, which take
 # about a second, and never fewer points than that.
-_PRODUCTS, _FEW, _MANY = 600_000, 48, 1024
+_PRODUCTS, _FEW, _MANY = 600_000, 8, 1024
 _DRAWN, _PIECES = 3, 64
 
 

@@ -68,6 +68,11 @@ def trade_depth_for_precision(
     **Reference:** the depth-precision tradeoff of [ou2024], recalled; with these constants derived,
     above the code.
     """
+    if network.weights[0].ndim != 2:
+        raise ValueError(
+            "`trade_depth_for_precision(network)` is for one network; `networks.unstack` takes a "
+            "stack apart."
+        )
     if to.integer_bits < 1:
         raise ValueError(
             "`trade_depth_for_precision(to=...)` must have at least one bit before the point; got "
