@@ -118,7 +118,7 @@ def test_refused_calls():
     with pytest.raises(ValueError, match="whole number from 1"):
         fit_least_squares(net, (X, Y), steps=0)
     with pytest.raises(ValueError, match="finite loss"):
-        broken = jax.tree.map(lambda p: p * np.inf, net)
+        broken = jax.tree.map(lambda p: np.full_like(p, np.nan), net)
         fit_least_squares(broken, (X, Y))
     with pytest.raises(ValueError, match="common leading axis"):
         fit_least_squares_ensemble(net, (X, Y))
@@ -171,7 +171,7 @@ def test_refused_searches():
     with pytest.raises(ValueError, match=r"\(1, N_1, ..., 1\)"):
         fit_deep(target, (2, 3, 1), key=KEY)
     with pytest.raises(ValueError, match="seconds"):
-        fit_deep(target, (1, 3, 1), key=KEY, seconds=0)
+        fit_deep(target, (1, 3, 1), key=KEY, seconds=0.0)
     with pytest.raises(TypeError, match="start"):
         fit_deep(target, (1, 3, 1), key=KEY, start=3)
     with pytest.raises(ValueError, match="same depth"):

@@ -71,7 +71,7 @@ def marquardt(
 
     def step(vector: Array, damping: Array, loss: Array) -> tuple[Array, Array, Array]:
         out, rows = _linearized(vector, widths, x)
-        rows = rows * root
+        rows = rows * root[None, :]
         squares = jnp.sum(jnp.square(rows), axis=1)
         scale = jax.lax.rsqrt(jnp.maximum(squares, _SMALL * jnp.max(squares)) + 1e-30)
         rows = rows * scale[:, None]
