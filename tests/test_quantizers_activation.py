@@ -127,7 +127,7 @@ def test_an_integer_layer_gives_the_same_numbers():
 @pytest.mark.parametrize(
     "call, match",
     [
-        (lambda: QuantizedReLU(0, 1.0), "at least 1"),
+        (lambda: QuantizedReLU(0, 1.0), r"`QuantizedReLU\(bits=...\)` must be .* at least 1"),
         (lambda: QuantizedReLU(4, 0.0), "positive and finite; got 0.0"),
         (lambda: QuantizedReLU(4, np.inf), "positive and finite"),
         (lambda: QuantizedReLU(4, np.ones(2)), "one number"),

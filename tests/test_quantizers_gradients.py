@@ -206,7 +206,8 @@ def test_low_precision_numbers():
         (lambda: LearnedStep(AbsMax(4)), TypeError, r"`LSQ\(4\)`|Type-check"),
         (lambda: LearnedStep(FixedPoint(1, 2)), TypeError, "defined by its step"),
         (lambda: LearnedStep(Uniform(0.1)), ValueError, "bounded"),
-        (lambda: LSQ(0), ValueError, "at least 1"),
+        (lambda: LSQ(0), ValueError, r"`LSQ\(bits=...\)` must be a whole number of at least 1"),
+        (lambda: LSQ(60), ValueError, r"`LSQ\(bits=...\)` must be at most 53"),
         (lambda: LSQ(4, "group"), ValueError, "got 'group'"),
     ],
 )

@@ -9,8 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
-from ._affine import Affine
-from ._arguments import divide
+from ._affine import MOST, Affine
+from ._arguments import check_bits, divide, whole
 from ._gradients import LearnedStep, mirrored
 
 Learn = Literal["nothing", "range", "step"]
@@ -81,8 +81,8 @@ class QuantizedReLU(eqx.Module):
                 f"`QuantizedReLU(upper=...)` must be positive and finite; got {upper}. It is the "
                 "largest value, for example the largest of some activations."
             )
-        grid = Affine(1.0, 0, bits)
-        self.bits = grid.bits
+        whole("QuantizedReLU(bits=...)", bits, 1, "a whole number of at least 1")
+        self.bits = check_bits("QuantizedReLU", int(bits), most=MOST)
         self.learn = learn  # pyright: ignore[reportAttributeAccessIssue]
         self.fixed = None
         if learn == "nothing":
@@ -96,7 +96,7 @@ class QuantizedReLU(eqx.Module):
             self.learned = _floats(upper)
         else:
             step = divide(_floats(upper), 2.0**self.bits - 1)
-            self.learned = LearnedStep(Affine(step, 0, bits))
+            self.learned = LearnedStep(Affine(step, 0, self.bits))
 
     @classmethod
     def from_samples(

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ._abstract import AbstractQuantizer
+from ._arguments import check_bits, whole
 from ._calibration import AbstractCalibration
 from ._gradients import LearnedStep
 from ._uniform import Uniform
@@ -44,7 +45,8 @@ class LSQ(AbstractCalibration):
             raise ValueError(
                 f'`LSQ(granularity=...)` must be "tensor" or "channel"; got {granularity!r}.'
             )
-        self.bits = Uniform(1.0, bits=bits).bits  # pyright: ignore[reportAttributeAccessIssue]
+        whole("LSQ(bits=...)", bits, 1, "a whole number of at least 1")
+        self.bits = check_bits("LSQ", int(bits))
         self.granularity = granularity  # pyright: ignore[reportAttributeAccessIssue]
         self.axis = axis
 

@@ -68,7 +68,9 @@ def wrap(
     - `where`: a function from the model to the arrays, or parts of it, to be quantized, as in
         `equinox.tree_at`; a part stands for all parameters in it. Without it all parameters are,
         biases and norms' scales included, so that `unwrap(wrap(model, q))` is
-        `quantize(model, q)`.
+        `quantize(model, q)`. Known layers that are stacked (`eqx.nn.MLP(scan=True)`, ensembles)
+        are the exception: a calibration gives each of them grids of its own here, and looks at the
+        stack as one array there.
     - `backward`: what a product $\hat W x$ with the quantized matrix $\hat W = q(W)$ hands back
         to $x$: $\hat W^\top g$ with "quantized" (the derivative, as in PyTorch), $W^\top g$ with
         "latent" (as in AQT and Qwix). The gradient with respect to $W$ is $g x^\top$ through the
