@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qrelu import bounds, io, networks, realize
-from qrelu._cli import app
+from qrelu._cli import _quantize, app
 
 
 def _network(widths, dtype=np.float32):
@@ -26,6 +26,7 @@ def folder(tmp_path, monkeypatch):
     """A working directory with networks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.setattr(_quantize, "_POINTS", 256)  # feedback takes its time with more
     io.save_network("net.safetensors", _network((1, 6, 5, 1)))
     io.save_network("two.npz", _network((2, 5, 2), np.float64))
     pathlib.Path("text.txt").write_text("no network")

@@ -279,6 +279,7 @@ def test_a_certificate_is_only_written_for_its_own_files(written):
     assert not (place / "c.json").exists()
 
 
+@pytest.mark.slow
 def test_branch_and_bound_is_confirmed(tmp_path):
     net = _network((3, 5, 1))
     found = bounds.certify_bits(net, 6, (0, 1), curve=False, budget=20_000)
