@@ -30,7 +30,7 @@ _BATCH, _POOL, _STEPS = 32, 16, 20
 # Rounds of random starts, or of embeddings of narrower networks.
 _FIRST = 3
 # Two networks whose squared errors differ by less are one: the pool stays diverse.
-_SAME = 1e-3
+_SAME = 0.03
 # Parents are drawn with probabilities that fall by e in as many places of the pool.
 _PLACES = 4.0
 # The least points of a fit, and how many there are for a parameter.
