@@ -342,6 +342,8 @@ def test_bad_arguments(make, text):
 
 
 def test_wrong_types():
+    with pytest.raises(TypeError, match="box=....*numbers or arrays of numbers; got 'a'"):
+        bounds.enclose(_tiny(), _tiny(), ("a", 1))
     with pytest.raises(TypeError):
         bounds.enclose({}, _tiny(), (0, 1))  # type: ignore
     with pytest.raises(TypeError, match="outside of `jit`"):

@@ -193,6 +193,9 @@ def _tiny(inputs=2, outputs=2):
             "at least two outputs",
         ),
         (lambda: bounds.difference_bound(_tiny(), _tiny(3), (0, 1)), "number of inputs"),
+        (lambda: bounds.difference_bound(_tiny(), _tiny(), 3), "pair .lower, upper."),
+        (lambda: bounds.difference_bound(_tiny(), _tiny(), (1, 0)), "lower <= upper"),
+        (lambda: bounds.difference_bound(_tiny(), _tiny(), (0, np.inf)), "must be finite"),
         (lambda: bounds.difference_bound(_tiny(), _tiny(), (0, np.ones(3))), r"shape \(2,\)"),
         (
             lambda: bounds.difference_bound(_tiny(), networks.deepen(_tiny(), 2), (0, 1)),

@@ -5,11 +5,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array
 
 from ..networks import ReLUNetwork, SparseMatrix
 from ._joint import Pair, joint_bounds
-from ._pair import as_network, check_pair
+from ._pair import as_box, as_network, check_pair
 
 
 def difference_bound(
@@ -36,7 +37,8 @@ def difference_bound(
 
     **Raises:**
 
-    - `ValueError`: for networks of different widths, stacks of networks, or a box of another shape.
+    - `ValueError`: for networks of different widths, stacks of networks, or a box of another shape;
+        outside of transformations also for a box that is inverted or not finite.
 
     **Reference:** derived; the proofs stand above the code of the joint bounds.
     """
@@ -50,12 +52,21 @@ def difference_bound(
         )
     first = _dense(net)
     second = _dense(other)
-    lower, upper = (jnp.asarray(end) for end in box)
+    inputs = net.widths[0]
+    try:
+        lower, upper = box
+    except (TypeError, ValueError):
+        raise ValueError(
+            "`difference_bound(box=...)` must be a pair (lower, upper) of numbers or arrays; got "
+            f"{box!r}."
+        ) from None
+    if not any(isinstance(end, Tracer) for end in (lower, upper)):
+        as_box("difference_bound", box, inputs)
+    lower, upper = jnp.asarray(lower), jnp.asarray(upper)
     dtype = jnp.result_type(*first[0], *first[1], *second[0], *second[1], jnp.float32)
     first, second = (
         tuple(tuple(p.astype(dtype) for p in part) for part in parts) for parts in (first, second)
     )
-    inputs = net.widths[0]
     for end in (lower, upper):
         if end.shape not in ((), (inputs,)):
             raise ValueError(

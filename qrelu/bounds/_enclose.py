@@ -77,7 +77,7 @@ def enclose(
     - `ValueError`: for networks whose inputs or outputs differ in number, stacks of networks,
       parameters that are not finite, boxes that are empty, inverted or unbounded, or a gap or a
       budget that is not positive.
-    - `TypeError`: for other models, or traced parameters.
+    - `TypeError`: for other models, traced parameters, or ends and limits that are no numbers.
 
     **Reference:** derived; the proofs stand above the code of each part. Relaxing the activations
     by lines goes back to [zhang2018].
@@ -89,6 +89,8 @@ def enclose(
     a, b = (as_layers(call, network, evaluation) for network in (net, other))
     lower_end, upper_end = as_box("enclose", box, a.inputs)
     for name, value in (("gap", gap), ("budget", budget), ("seconds", seconds)):
+        if not isinstance(value, (int, float, np.number)):
+            raise TypeError(f"`enclose({name}=...)` must be a number; got {value!r}.")
         if not value > 0:
             raise ValueError(f"`enclose({name}=...)` must be positive; got {value}.")
 

@@ -149,7 +149,13 @@ def as_box(call: str, box: Any, inputs: int) -> tuple[np.ndarray, np.ndarray]:
         ) from None
     ends = []
     for end in (lower, upper):
-        end = np.asarray(end, dtype=np.float64)
+        try:
+            end = np.asarray(end, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"`{call}(box=...)` must have ends that are numbers or arrays of numbers; got "
+                f"{end!r}."
+            ) from None
         if end.shape not in ((), (inputs,)):
             raise ValueError(
                 f"`{call}(box=...)` must have ends that are numbers or arrays of shape "

@@ -172,14 +172,18 @@ def _prepare(call: str, net: Any, other: Any, points: Any, radius: Any, evaluati
     net, other = as_network(call, net), as_network(call, other)
     check_pair(call, net, other)
     a, b = (as_layers(call, network, evaluation) for network in (net, other))
-    x = np.asarray(points, dtype=np.float64)
+    name = call.split("(")[0]
+    try:
+        x, r = (np.asarray(given, dtype=np.float64) for given in (points, radius))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"`{name}(points, radius)` must be arrays of numbers; got {points!r} and {radius!r}."
+        ) from None
     if x.ndim != 2 or x.shape[1] != a.inputs or len(x) == 0:
         raise ValueError(
             f"`{call}` must be given points of shape (points, {a.inputs}), at least one; got the "
             f"shape {x.shape}."
         )
-    r = np.asarray(radius, dtype=np.float64)
-    name = call.split("(")[0]
     if r.shape not in ((), (len(x),)):
         raise ValueError(
             f"`{name}(radius=...)` must be one number or one per point, {len(x)}; got the shape "
