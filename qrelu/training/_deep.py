@@ -179,7 +179,7 @@ class _Search:
 
     def _moved(self) -> list[Layers]:
         count = len(self.pool)
-        parents, others = self._drawn(count), self.rng.integers(count, size=_BATCH)
+        parents, others = self._drawn(count), self.rng.integers(count, size=_BATCH).tolist()
         return [
             moved(self._layers(i), self._layers(j), self.x, self.y, self.rng)
             for i, j in zip(parents, others, strict=True)
@@ -188,9 +188,9 @@ class _Search:
     def _layers(self, i: int) -> Layers:
         return split(self.pool[i][1], self.widths)
 
-    def _drawn(self, count: int) -> np.ndarray:
+    def _drawn(self, count: int) -> list[int]:
         drawn = self.rng.exponential(_PLACES, size=_BATCH).astype(np.intp)
-        return np.minimum(drawn, count - 1)
+        return np.minimum(drawn, count - 1).tolist()
 
     def _fit(self, vectors: list[np.ndarray], steps: int, points: Any = None) -> None:
         x, y, root = points or (self.x, self.y, self.root)
