@@ -196,8 +196,8 @@ class _Search:
         x, y, root = points or (self.x, self.y, self.root)
         with jax.enable_x64(True):
             found = marquardt(np.stack(vectors), x, y, root, self.widths, steps)
-            vectors, losses = (np.asarray(part) for part in found)
-        for vector, loss in zip(vectors, losses, strict=True):
+            moved, losses = (np.asarray(part) for part in found)
+        for vector, loss in zip(moved, losses, strict=True):
             if not np.isfinite(loss) or not np.isfinite(vector).all():
                 continue
             same = [i for i, (v, _) in enumerate(self.pool) if abs(v - loss) <= self.same * loss]

@@ -164,7 +164,7 @@ def _run(
         kind,
         most,
         "converged" if converged.all() else stopped,
-        finite,
+        np.asarray(finite),
         time.perf_counter() - begun,
         settings_of(
             "float64", steps=steps, solver=type(solver).__name__, project=project, loss="2"
