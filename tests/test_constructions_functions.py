@@ -10,11 +10,13 @@ import pytest
 import scipy.interpolate
 
 from qrelu.constructions import (
+    alphabet,
     cached_lipschitz,
     partition_of_unity,
     sobolev_taylor,
     spline,
     topology,
+    trade_depth_for_precision,
 )
 from qrelu.networks import SparseMatrix, pieces, realize, realize_exact
 
@@ -210,6 +212,14 @@ def test_cached_lipschitz_is_a_path_of_unit_slopes():
     assert set(np.diff(even)) == {-1, 1}
     assert (odd == (even[1:] + even[:-1]) / 2).all()
     assert counts.connectivity <= 12 * 8 + (7 * 4 - 6) * 8 + 10
+
+
+def test_cached_lipschitz_with_few_values():
+    net = cached_lipschitz(LIPSCHITZ["walk"], 1 / 20, cells=8, steps=4).network
+    few = trade_depth_for_precision(net).network
+    xs = [[Fraction(i, 97)] for i in range(98)]
+    assert realize_exact(few, xs).tolist() == realize_exact(net, xs).tolist()
+    assert set(np.abs(alphabet(few))) <= {0.5, 1.0, 1.5}
 
 
 @pytest.mark.parametrize("k", range(4, 15, 2))

@@ -304,7 +304,7 @@ def _hole(x):
         (lambda c: c.sigma_delta(np.sin, 0, 8), "cells.*at least 1; got 0"),
         (lambda c: c.sigma_delta(np.sin, 4, 8, lipschitz=0), "positive and finite; got 0"),
         (lambda c: c.gapped_code(np.array([0, 2])), "zeros and ones"),
-        (lambda c: c.bit_extraction(28), "at most 27 bits per code in float64"),
+        (lambda c: c.bit_extraction(28), "at most 27 bits per code in float64.*got 28.$"),
         (lambda c: c.bit_extraction(13, dtype=np.float32), 'at most 12.*Use "float64"'),
         (lambda c: c.bit_extraction(4, 13), "from 1 to 12; got 13"),
         (lambda c: c.lipschitz_by_bits(np.sin, 4, 32), "at most 27 bits.*allow_rounding"),

@@ -150,6 +150,14 @@ def test_bad_arguments(make, text):
         make(constructions)
 
 
+def test_a_constant_needs_slopes_of_at_most_1():
+    design = constructions.best_design(1, 1, 8, 4)
+    made = design.build(lambda x: 1 - x, 8, 4)
+    assert design.name == "constant" and "|x - y|" in made.certificate.assumptions
+    with pytest.raises(ValueError, match="Design.build.*its slopes reach 50"):
+        design.build(lambda x: 50 * x, 8, 4)
+
+
 @pytest.mark.slow
 def test_measured_products_are_flat_over_a_decade():
     """Of networks that are built for a zigzag: b x error within 2.2 for b = 4 to 42."""

@@ -1,5 +1,6 @@
 """Fewer bits, more layers; smaller weights, more layers: equal outputs in exact arithmetic."""
 
+import json
 import math
 from fractions import Fraction
 
@@ -174,6 +175,15 @@ def test_bad_arguments(make, text):
     network = networks.ReLUNetwork([np.array([[0.25]]), np.array([[3.0]])], [np.ones(1)] * 2)
     with pytest.raises(ValueError, match=text):
         make(network, constructions.trade_depth_for_precision)
+
+
+def test_certificates_are_json_though_domains_are_infinite():
+    net = networks.ReLUNetwork([np.array([[3.5]])], [np.zeros(1)])
+    for make in (constructions.trade_depth_for_precision, constructions.lift):
+        certificate = make(net).certificate
+        record = json.loads(json.dumps(certificate.to_dict(), allow_nan=False))
+        domain = tuple(tuple(float(x) for x in end) for end in record["domain"])
+        assert domain == certificate.domain
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

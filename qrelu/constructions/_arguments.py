@@ -21,6 +21,12 @@ def check_accuracy(call: str, accuracy: Any) -> float:
     return value
 
 
+def name_of(function: Any) -> str:
+    """What a certificate calls a function: its name, unless it is a lambda or has none."""
+    name = getattr(function, "__name__", "")
+    return name if name.isidentifier() else "the given function"
+
+
 def check_positive(call: str, value: Any) -> float:
     """A positive finite number."""
     number = _number(call, value)
@@ -59,7 +65,7 @@ def digits(dtype: np.dtype) -> int:
 def check_levels(call: str, levels: int, most: int, dtype: np.dtype, allow_rounding: bool) -> None:
     """Refuse levels whose values need more digits than the type has."""
     if levels > most and not allow_rounding:
-        wider = ' Use "float64" or' if dtype == np.float32 else ""
+        wider = ' Use "float64".' if dtype == np.float32 else ""
         raise ValueError(
             f"`{call}` must need at most {most} levels of squaring in {dtype}; got {levels}. The "
             "values at the points of the finest level have more digits than the type: evaluated "

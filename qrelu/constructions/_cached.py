@@ -40,6 +40,10 @@ def cached_lipschitz(
     $T^2$ units of the type, relative to $1/(Tm)$. In float64 that is nothing; float32 serves for
     some hundred cells.
 
+    With powers of two for $T$, $m$ and $K$ all parameters are multiples of a power of two:
+    `trade_depth_for_precision` makes of them an equal network, deeper, with parameters in
+    $\{\pm 1/2, \pm 1, \pm 3/2\}$ only.
+
     **Arguments:**
 
     - `function`: $f$, from an array of points to their values, accurate to $2^{-48}$ of the largest

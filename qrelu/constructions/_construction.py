@@ -37,11 +37,16 @@ class Certificate(NamedTuple):
     source: str = "derived"
 
     def to_dict(self) -> dict[str, Any]:
-        """The certificate in plain numbers, strings and lists, as JSON can hold them."""
+        """The certificate in plain numbers, strings and lists, as JSON can hold them.
+
+        JSON has no infinity: an infinite end or bound is the string "inf" or "-inf", from which
+        `float` makes the number again.
+        """
         return {
             "format": "qrelu construction certificate, version 1",
             **self._asdict(),
-            "domain": [list(end) for end in self.domain],
+            "bound": _plain(self.bound),
+            "domain": [[_plain(x) for x in end] for end in self.domain],
         }
 
     def __str__(self) -> str:
@@ -151,6 +156,10 @@ def topology(network: ReLUNetwork) -> str:
         order = np.lexsort((columns, rows))
         digest.update(np.stack([rows[order], columns[order]]).astype(np.int64).tobytes() + b"|")
     return digest.hexdigest()
+
+
+def _plain(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
 
 
 def _entries(network: ReLUNetwork):

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..networks import ReLUNetwork
 from ._arguments import check_whole
+from ._codes import sample
 from ._construction import Certificate, Construction, count
 from ._extraction import LARGEST_GROUP
 from ._lipschitz_by_bits import lipschitz_by_bits
@@ -33,7 +34,8 @@ class Design(NamedTuple):
 
     - `name`: "slopes", "bits" or "lookup", of `lipschitz_by_slopes` and so on, or "constant".
     - `sizes`: its sizes, in the order of the arguments.
-    - `bound`: the proven error for all functions with $|f(x) - f(y)| \\le |x - y|$.
+    - `bound`: the proven error for all functions with $|f| \\le 1$ and
+        $|f(x) - f(y)| \\le |x - y|$.
     - `depth`, `width`: what it takes at most, its parameters on the grid that was asked for.
     """
 
@@ -63,7 +65,8 @@ class Design(NamedTuple):
 
         **Arguments:**
 
-        - `function`: array of points -> array of values on [0, 1], with slopes of at most 1.
+        - `function`: array of points -> array of values on [0, 1], with slopes and
+            values of at most 1; larger values may cost layers.
         - `fraction_bits`, `integer_bits`: as they were given to `best_design`.
 
         **Returns:**
@@ -185,10 +188,16 @@ def _cells(a: int, m: int) -> int:
 def build(design: Design, function: Callable[[Any], Any], fraction_bits: int) -> Construction:
     """The network of a design, as it is written down: `on_grid` makes its biases shorter."""
     if design.name == "constant":
-        value = float(np.asarray(function(np.array([0.5])))[0])
+        call = "Design.build"
+        value = float(sample(call, function, np.array([0.0, 0.5, 1.0]), 1.0)[1])
         value = round(value * 2**fraction_bits) / 2**fraction_bits
         network = ReLUNetwork([np.zeros((1, 1))], [np.array([value])])
-        certificate = Certificate(design.bound, "the given function", ((0.0,), (1.0,)))
+        certificate = Certificate(
+            design.bound,
+            "the given function",
+            ((0.0,), (1.0,)),
+            assumptions="|f(x) - f(y)| <= 1 |x - y|, and its values are computed without error",
+        )
         return Construction(network, certificate, count(network))
     if design.name == "slopes":
         return lipschitz_by_slopes(function, *design.sizes)

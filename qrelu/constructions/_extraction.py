@@ -67,15 +67,19 @@ def groups(bits: int, per_layer: int) -> list[Group]:
     return [made[size] for size in sizes]
 
 
-def check_code(call: str, bits: int, dtype: Any, allow_rounding: bool) -> None:
-    """Refuse codes that the type cannot hold."""
+def check_code(call: str, bits: int, dtype: Any, allow_rounding: bool | None) -> None:
+    """Refuse codes that the type cannot hold; None where the caller has no such argument."""
     most = (digits(np.dtype(dtype)) + 1) // 2
     if bits > most and not allow_rounding:
-        wider = ' Use "float64" or' if np.dtype(dtype) == np.float32 else ""
+        advice = [' Use "float64".'] if np.dtype(dtype) == np.float32 else []
+        if allow_rounding is not None:
+            advice.append(
+                " `allow_rounding=True` builds it nevertheless, with codes that are rounded and no "
+                "proven error."
+            )
         raise ValueError(
             f"`{call}` must have at most {most} bits per code in {np.dtype(dtype)}, since codes of "
-            f"m bits take 2m - 1 binary digits; got {bits}.{wider} `allow_rounding=True` builds it "
-            "nevertheless, with codes that are rounded and no proven error."
+            f"m bits take 2m - 1 binary digits; got {bits}.{''.join(advice)}"
         )
 
 
@@ -104,7 +108,7 @@ def bit_extraction(bits: int, per_layer: int = 1, *, dtype: Any = np.float64) ->
     **Raises:**
 
     - `ValueError`: for fewer than one bit, more than 12 in a layer, or codes that the type cannot
-        hold: 27 bits in float64, 12 in float32.
+        hold: more than 27 bits in float64, 12 in float32.
 
     **Reference:** bit extraction with several bits per layer as in [ou2024], recalled; these codes
     and weights are derived, above the code.
@@ -112,7 +116,7 @@ def bit_extraction(bits: int, per_layer: int = 1, *, dtype: Any = np.float64) ->
     m = check_whole("bit_extraction(bits)", bits, 1)
     k = check_whole("bit_extraction(per_layer)", per_layer, 1, LARGEST_GROUP)
     kind = check_dtype("bit_extraction", dtype)
-    check_code(f"bit_extraction(bits={m})", m, kind, False)
+    check_code(f"bit_extraction(bits={m})", m, kind, None)
     layers = Layers(1)
     y, known = layers.units, []
     plan = groups(m, k)
@@ -131,7 +135,7 @@ def bit_extraction(bits: int, per_layer: int = 1, *, dtype: Any = np.float64) ->
         ((0.0,), (4 / 3,)),
         exact=True,
         assumptions=f"the input is the gapped code of {m} bits",
-        source="derived; several bits per layer as in ou2024, recalled",
+        source="derived; several bits per layer as in [ou2024], recalled",
     )
     return Construction(network, certificate, count(network))
 

@@ -12,7 +12,15 @@ import numpy as np
 
 from ..networks import ReLUNetwork
 from ._alphabets import Alphabet
-from ._arguments import Number, check_accuracy, check_dtype, check_whole, digits, round_up
+from ._arguments import (
+    Number,
+    check_accuracy,
+    check_dtype,
+    check_whole,
+    digits,
+    name_of,
+    round_up,
+)
 from ._circuit import Circuit, Wires
 from ._construction import Certificate, Construction, count
 from ._courant import hats, leaves, one
@@ -163,7 +171,7 @@ def few_value_sobolev(
     ]
     certificate = Certificate(
         round_up(sizes.bound * s),
-        getattr(function, "__name__", "the function"),
+        name_of(function),
         ((0.0,) * d, (1.0,) * d),
         assumptions="; ".join(note for note in notes if note),
         source=f"derived, after Theorem {2 if linear else 1} of [ding2019] as recalled",

@@ -83,7 +83,7 @@ def lift(network: ReLUNetwork, fan_out: int | None = None) -> Construction:
         target="the given network",
         domain=((-math.inf,) * inputs, (math.inf,) * inputs),
         exact=True,
-        source="derived; the idea is that of ou2024, recalled, biases corrected",
+        source="derived; the idea is that of [ou2024], recalled, biases corrected",
     )
     missing = sum(needs)
     if missing == 0:

@@ -10,7 +10,7 @@ from ._construction import Construction
 from ._layers import Layers, Rows, stack
 from ._lipschitz_output import COPIES, Plan, finish, plan
 
-_SOURCE = "derived; bit extraction and the median of three copies as in ou2024, recalled"
+_SOURCE = "derived; bit extraction and the median of three copies as in [ou2024], recalled"
 
 
 # Units r_j = rho(4 n x - j), j = 0, ..., 4 n - 1. Copy s has its cells at [i + s/4, i + 1 + s/4] in

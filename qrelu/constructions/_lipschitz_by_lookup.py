@@ -10,7 +10,7 @@ from ._construction import Construction
 from ._layers import Layers, Rows, stack
 from ._lipschitz_output import COPIES, Plan, finish, plan
 
-_SOURCE = "derived; lookup, bit extraction and the median of three copies as in ou2024, recalled"
+_SOURCE = "derived; lookup, bit extraction and the median of three copies as in [ou2024], recalled"
 
 
 # n = R P q cells: R segments of P groups of q cells, looked up by blocks of three hidden layers,

@@ -101,6 +101,7 @@ def best_values(accuracy: Number, *, form: MemoryForm = "bound") -> BestValues:
 
     **Reference:** derived, from [ding2019], Theorem 1 as recalled.
     """
+    check_accuracy("best_values", accuracy)
     costs = {lam: memory(lam, accuracy, form=form) for lam in range(2, _MOST_VALUES + 1)}
     best = min(costs, key=costs.__getitem__)
     return BestValues(best, math.log2(best), costs[best])

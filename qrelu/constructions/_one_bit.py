@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._arguments import Number, check_accuracy, check_dtype, check_whole, digits
+from ._arguments import Number, check_accuracy, check_dtype, check_whole, digits, name_of
 from ._circuit import Circuit, Wires
 from ._construction import Certificate, Construction, count
 from ._two_values import HALVES
@@ -100,7 +100,7 @@ def one_bit_lipschitz(
     network = _network(p, base, signs, int(s), kind)
     certificate = Certificate(
         s / 2**p,
-        getattr(function, "__name__", "the function"),
+        name_of(function),
         ((0.0,), (1.0,)),
         assumptions=f"the Lipschitz constant is at most {s:g}, and the values given are exact",
     )

@@ -99,7 +99,7 @@ def trade_depth_for_precision(
         target="the given network",
         domain=((-math.inf if signed else 0.0,) * inputs, (math.inf,) * inputs),
         exact=True,
-        source="derived; the tradeoff is that of ou2024, recalled",
+        source="derived; the tradeoff is that of [ou2024], recalled",
     )
     return Construction(result, certificate, count(result))
 
