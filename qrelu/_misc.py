@@ -1,6 +1,8 @@
 """What several rooms need and none of them is about."""
 
 import contextlib
+import decimal
+import math
 import os
 import pathlib
 import secrets
@@ -69,3 +71,12 @@ def as_domain(call: str, domain: Any, axes: int = 1) -> tuple[np.ndarray, np.nda
             f"{domain!r}."
         )
     return box[0], box[1]
+
+
+def shown(value: float, digits: int, *, above: bool) -> str:
+    """A bound in so many digits that is none too sharp: rounded upwards, or downwards."""
+    if not math.isfinite(value):
+        return f"{value:g}"
+    rounding = decimal.ROUND_CEILING if above else decimal.ROUND_FLOOR
+    context = decimal.Context(prec=digits, rounding=rounding)
+    return f"{float(context.create_decimal(decimal.Decimal(float(value)))):.{digits}g}"

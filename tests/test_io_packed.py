@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from qrelu import bounds, io, networks, quantizers
+from qrelu import bounds, io, networks, quantizers, realize
 
 
 def _network(widths=(1, 6, 5, 2), dtype=np.float64, seed=0):
@@ -245,6 +245,32 @@ def test_forged_certificates_fail_even_with_the_right_checksum(written, case):
     _forge(place / "certificate.json", change)
     with pytest.raises(ValueError, match=text):
         io.verify(place / "certificate.json")
+
+
+def test_a_wide_claim_leaves_no_room_for_half_of_the_truth(tmp_path):
+    # With a lower bound of zero, at a point where the networks agree, the claimed interval is wide.
+    net = _network((1, 8, 1))
+    found = bounds.certify_bits(net, 5, (0, 1), curve=False)
+    io.save_network(tmp_path / "net.npz", net)
+    io.save_packed(tmp_path / "packed.safetensors", found.network, found.grids)
+    files = (tmp_path / "net.npz", tmp_path / "packed.safetensors")
+    io.save_certificate(tmp_path / "certificate.json", found, *files)
+    io.verify(tmp_path / "certificate.json")
+    xs = np.linspace(0, 1, 2001)
+    apart = np.abs(np.asarray(realize(net, xs[:, None]) - realize(found.network, xs[:, None])))
+    agreeing = float(xs[apart.ravel().argmin()])
+    assert apart.min() < 0.51 * found.certificate.upper
+
+    def change(record):
+        record["enclosure"] |= {
+            "lower": 0.0,
+            "upper": 0.51 * record["enclosure"]["upper"],
+            "witness": [agreeing],
+        }
+
+    _forge(tmp_path / "certificate.json", change)
+    with pytest.raises(ValueError, match="too small: the networks differ by at least"):
+        io.verify(tmp_path / "certificate.json")
 
 
 def test_any_change_of_a_number_breaks_the_checksum(written):

@@ -238,6 +238,7 @@ def _search(
     **options: Any,
 ) -> Any:
     from .. import bounds
+    from .._misc import shown
 
     if bits is None:
         return bounds.allocate_bits(network, accuracy or 0.0, ends, **options)
@@ -246,8 +247,8 @@ def _search(
     if accuracy is not None and proven > accuracy:
         raise ValueError(
             f"`--bits {bits}` cannot be certified for `--accuracy {accuracy:g}`: the certified "
-            f"change is {proven:.6g}. Without `--bits` the fewest bits are found; without "
-            "`--accuracy` these are certified for what they do."
+            f"change is {shown(proven, 6, above=True)}. Without `--bits` the fewest bits are "
+            "found; without `--accuracy` these are certified for what they do."
         )
     return found
 

@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+from .._misc import shown
 from ._app import console
 
 
@@ -59,9 +60,10 @@ def _print_proof(found: Any, certificate: Any) -> None:
     asked = "" if accuracy is None else f" (asked: {accuracy:g})"
     at = ", ".join(f"{t:.6g}" for t in enclosure.witness[:4])
     at += ", ..." if len(enclosure.witness) > 4 else ""
+    most, least = shown(enclosure.upper, 6, above=True), shown(enclosure.lower, 6, above=False)
     print(
-        f"Certified: no output changes by more than {enclosure.upper:.6g}{asked}, anywhere on the "
-        f"box; at ({at}) one changes by {enclosure.lower:.6g}."
+        f"Certified: no output changes by more than {most}{asked}, anywhere on the box; at ({at}) "
+        f"one changes by {least}."
     )
     kinds = " and ".join(dict.fromkeys(enclosure.evaluation))
     print(
@@ -78,7 +80,9 @@ def _print_bits(certificate: Any, place: pathlib.Path) -> None:
         f"Bits: {total:,} for the parameters, {full / total:.1f} times fewer than {full:,} as "
         f"floats; packed.safetensors has {header:,} more, for shapes and steps."
     )
-    goal = certificate.enclosure.upper if certificate.accuracy is None else certificate.accuracy
+    goal = certificate.accuracy
+    if goal is None:
+        goal = float(shown(certificate.enclosure.upper, 6, above=True))
     theory = "more than the type holds" if apriori is None else f"{apriori} bits"
     print(
         f"Per parameter, for {goal:.6g}: {uniform} bits certified with the same for all; theory "

@@ -99,7 +99,11 @@ def allocate_bits(
     **Reference:** derived: every step is certified by `enclose`.
     """
     call = "allocate_bits"
-    if not (math.isfinite(accuracy) and accuracy > 0):
+    try:
+        possible = math.isfinite(accuracy) and accuracy > 0
+    except TypeError:
+        raise TypeError(f"`{call}(accuracy=...)` must be a number; got {accuracy!r}.") from None
+    if not possible:
         raise ValueError(
             f"`{call}(accuracy=...)` must be positive and finite; got {accuracy}. No rounding "
             "leaves every network as it is."
@@ -159,10 +163,11 @@ def certify_bits(
     make, most, box = _prepared(
         call, network, box, per, rounding, evaluation, budget, seconds, search_seconds, progress
     )
-    if isinstance(bits, bool) or not FEWEST <= bits <= most:
+    whole = isinstance(bits, (int, np.integer)) and not isinstance(bits, bool)
+    if not (whole and FEWEST <= bits <= most):
         raise ValueError(
-            f"`{call}(bits)` must be from {FEWEST} to {most}, which the parameters' type holds; "
-            f"got {bits}. One bit has no zero."
+            f"`{call}(bits)` must be from {FEWEST} to {most}, an integer; the parameters' type "
+            f"holds no more; got {bits!r}. One bit has no zero."
         )
     search = make(math.inf, per == "channel")
     everywhere = search.same(bits)
@@ -189,6 +194,8 @@ def _prepared(
     if per not in _PER:
         raise ValueError(f'`{call}(per=...)` must be "network", "layer" or "channel"; got {per!r}.')
     for name, value in (("seconds", seconds), ("search_seconds", search_seconds)):
+        if not isinstance(value, (int, float, np.number)):
+            raise TypeError(f"`{call}({name}=...)` must be a number; got {value!r}.")
         if not value > 0:
             raise ValueError(f"`{call}({name}=...)` must be positive; got {value}.")
     dense = as_dense(net)

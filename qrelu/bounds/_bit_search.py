@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from .._misc import shown
 from ..networks import ReLUNetwork
 from ._bit_grids import Grids, check_on_grids, grids_of, to_nearest
 from ._enclosure import Enclosure
@@ -147,8 +148,9 @@ def fewest_everywhere(search: Search, most: int) -> int:
     )
     raise ValueError(
         f"`allocate_bits(accuracy={search.accuracy:.6g})` is out of reach: the best certified "
-        f"error, with the {most} bits of the parameters' type, is {best.upper:.6g}. Ask for that "
-        'much, pass `evaluation="exact"` to leave out rounding errors of evaluations, or use '
+        f"error, with the {most} bits of the parameters' type, is "
+        f"{shown(best.upper, 6, above=True)}. Ask for that much, pass "
+        '`evaluation="exact"` to leave out rounding errors of evaluations, or use '
         f"float64.{hurry}"
     )
 

@@ -10,7 +10,6 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, DTypeLike
 
-from ..quantizers import Uniform
 from ._lipschitz import (
     ParameterClass,
     Radius,
@@ -22,7 +21,7 @@ from ._lipschitz import (
     recursion,
 )
 from ._outward import Number, down, root_product, up
-from ._steps import Rounding, bits_per_weight
+from ._steps import Rounding, bits_per_weight, check_rounding
 
 # Newton's steps in the logarithm converge to all digits of float64 in at most six for depths up to
 # 200 (measured); fixed-point steps gain log2 of the step's relative size each.
@@ -78,7 +77,7 @@ def sufficient_step(
     **Reference:** derived, proof below; [gonon2023] prove sufficient steps of the coarse form.
     """
     call = "sufficient_step"
-    Uniform(1.0, rounding)  # refuses an unknown rounding
+    check_rounding(call, rounding)
     c = checked_class(call, widths, norm_bound, input_radius, p, bias_bound, nonzeros)
     accuracy = _check_accuracy(call, accuracy)
     grows = rounding != "toward_zero" or p not in (1, math.inf)
@@ -204,7 +203,7 @@ def necessary_step(
     form in the depth.
     """
     call = "necessary_step"
-    Uniform(1.0, rounding)  # refuses an unknown rounding
+    check_rounding(call, rounding)
     c = checked_class(call, widths, norm_bound, input_radius, p, bias_bound, None)
     accuracy = _check_accuracy(call, accuracy)
     share = 0.5 if rounding == "nearest" else 1.0

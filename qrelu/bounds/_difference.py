@@ -92,7 +92,9 @@ def difference_bound(
 
 @jax.jit
 def _largest(pair: Pair, center: Array, radius: Array) -> Array:
-    return joint_bounds(pair, center, radius).upper.max()
+    # Infinity minus infinity, after an overflow, is no number; infinity still is a bound.
+    largest = joint_bounds(pair, center, radius).upper.max()
+    return jnp.where(jnp.isnan(largest), jnp.inf, largest)
 
 
 def _dense(network: ReLUNetwork) -> tuple[tuple[Array, ...], tuple[Array, ...]]:

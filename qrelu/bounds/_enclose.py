@@ -134,7 +134,7 @@ def _on_segment(a: Layers, b: Layers, start, end, budget: int, gap: Number) -> _
     candidates = cells[best, bounds.vertex[best]]
     upper = float(bounds.upper.max())
     if a.arithmetic.name == b.arithmetic.name == "exact":
-        lower = max(float(_differences(a, b, x)[0]) for x in candidates)
+        lower = max(round_down(_differences(a, b, x)[0]) for x in candidates)
         if lower > 0 and not upper <= (1 + gap) * lower:
             upper = _refined(a, b, cells, bounds.upper, lower)
     return _Found(upper, candidates, "pieces", len(cells), complete)

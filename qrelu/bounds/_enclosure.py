@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from .._misc import shown
+
 _FORMAT = "qrelu enclosure, version 1"
 
 
@@ -132,7 +134,8 @@ class Enclosure:
         state = "" if self.complete else f", the gap {self.gap:g} is not reached"
         kinds = " and ".join(dict.fromkeys(self.evaluation))
         return (
-            f"{self.lower:.9g} <= largest difference <= {self.upper:.9g}\n"
+            f"{shown(self.lower, 9, above=False)} <= largest difference "
+            f"<= {shown(self.upper, 9, above=True)}\n"
             f"  witness {point}, output {self.output}\n"
             f"  {self.method}, {self.boxes} boxes, {self.seconds:.2f} s{state}\n"
             "  holds for: real arithmetic"

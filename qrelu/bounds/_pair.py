@@ -73,7 +73,7 @@ def as_network(call: str, model: Any) -> ReLUNetwork:
         model = from_mlp(model)
     if not isinstance(model, ReLUNetwork):
         raise TypeError(
-            f"`{call}` must be given two `ReLUNetwork`s or `equinox.nn.MLP`s; got "
+            f"`{call}` must be given networks: `ReLUNetwork` or `equinox.nn.MLP`; got "
             f"{type(model).__name__}."
         )
     if model.weights[0].ndim != 2:

@@ -1,6 +1,7 @@
 """The difference of two networks at one point, exactly."""
 
 import math
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -36,7 +37,10 @@ def _integers(array: np.ndarray) -> tuple[np.ndarray, int]:
 
 def round_down(value: Fraction) -> float:
     """The largest float64 that is not above a fraction."""
-    near = float(value)
+    try:
+        near = float(value)
+    except OverflowError:  # beyond the largest float
+        return sys.float_info.max if value > 0 else -math.inf
     return near if Fraction(near) <= value else math.nextafter(near, -math.inf)
 
 

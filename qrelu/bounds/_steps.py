@@ -3,7 +3,7 @@
 import fractions
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import scipy.sparse
@@ -14,6 +14,14 @@ from ._lipschitz import recursion
 from ._outward import Number, down, up, upper_sum
 
 Rounding = Literal["nearest", "floor", "toward_zero"]
+
+
+def check_rounding(call: str, rounding: str) -> None:
+    """Refuse what is no rounding, and rounding at random, for which nothing is proven here."""
+    if rounding not in get_args(Rounding):
+        raise ValueError(
+            f'`{call}(rounding=...)` must be "nearest", "floor" or "toward_zero"; got {rounding!r}.'
+        )
 
 
 def rate_step(
@@ -65,7 +73,7 @@ def rate_step(
             "`rate_step(network, ...)` must get finite parameters; the network holds NaN or "
             "infinity. Repair it first."
         )
-    Uniform(1.0, rounding)  # refuses an unknown rounding
+    check_rounding("rate_step", rounding)
     if constant == "norms":
         constants = [norm_constant(network, input_radius, p) for p in (1.0, math.inf)]
     elif constant == "entries":
@@ -214,7 +222,8 @@ def bits_per_weight(magnitude: Number, step: Number, rounding: Rounding = "neare
         raise ValueError(
             f"`bits_per_weight(magnitude=...)` must be non-negative and finite; got {magnitude}."
         )
-    Uniform(step, rounding)  # refuses a step that is not positive, or an unknown rounding
+    check_rounding("bits_per_weight", rounding)
+    Uniform(step)  # refuses a step that is not positive
     ratio = fractions.Fraction(float(magnitude)) / fractions.Fraction(float(step))
     # A grid value is a rounded product and may be reached one code before the rational ratio says
     # so. That costs no bit: a code that needs one more is a power of two, whose product is exact.

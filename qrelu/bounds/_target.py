@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._misc import shown
 from ..networks import Pieces, pieces
 from ._expression import Expression
 from ._jet import flint, fraction_ball, middle_and_radius, upper_float
@@ -108,7 +109,8 @@ class TargetEnclosure:
     def __str__(self) -> str:
         state = "" if self.complete else f", budget ran out before the gap {self.gap:g}"
         return (
-            f"{self.lower:.9g} <= largest distance from {self.target} <= {self.upper:.9g}\n"
+            f"{shown(self.lower, 9, above=False)} <= largest distance from {self.target} "
+            f"<= {shown(self.upper, 9, above=True)}\n"
             f"  witness {self.witness[0]:.9g}\n"
             f"  {self.method}, {self.boxes} boxes, {self.seconds:.2f} s{state}\n"
             f"  holds for: {self.assumptions}"
@@ -118,7 +120,7 @@ class TargetEnclosure:
 def enclose_target(
     network: Any,
     target: Any,
-    box: tuple[Number, Number] | None = None,
+    box: Any = None,
     *,
     gap: Number = 1e-6,
     budget: int = 200_000,
@@ -166,6 +168,9 @@ def enclose_target(
             f"{net.widths[0]} and {net.widths[-1]}. `enclose` compares two networks of any widths."
         )
     lower, upper = _interval(target, box)
+    for name, value in (("gap", gap), ("budget", budget)):
+        if not isinstance(value, (int, float, np.number)):
+            raise TypeError(f"`enclose_target({name}=...)` must be a number; got {value!r}.")
     if not (math.isfinite(gap) and gap > 0) or budget < 1:
         raise ValueError(
             f"`enclose_target(gap=..., budget=...)` must be positive; got {gap} and {budget}."
@@ -227,9 +232,13 @@ def _interval(target: Any, box: tuple[Number, Number] | None) -> tuple[float, fl
     domain = tuple(float(t) for t in target.domain)
     if box is None:
         return domain[0], domain[1]
-    if len(box) != 2:
-        raise ValueError(f"`enclose_target(box=...)` must be a pair (lower, upper); got {box!r}.")
-    lower, upper = (float(t) for t in box)
+    try:
+        lower, upper = (np.asarray(end, dtype=np.float64).reshape(()).item() for end in box)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "`enclose_target(box=...)` must be a pair (lower, upper) of numbers or arrays of one; "
+            f"got {box!r}."
+        ) from None
     if not domain[0] <= lower < upper <= domain[1]:
         raise ValueError(
             f"`enclose_target(box=...)` must be an interval with lower < upper inside the domain "

@@ -88,7 +88,7 @@ def load_network(path: str | os.PathLike) -> ReLUNetwork:
 
 def read_network(name: str, data: bytes) -> ReLUNetwork:
     """The network in the bytes of a file of that name."""
-    place = pathlib.Path(name)
+    place = _ending("load_network", name)
     arrays = _read(place, data)
     if set(arrays) == {"bits", "steps", "codes"}:
         raise ValueError(
