@@ -243,7 +243,8 @@ def test_a_search_finds_a_network_that_exists():
     tent = lambda t: 1 - np.abs(2 * t - 1)  # noqa: E731
     target = targets.Function(lambda t: tent(tent(t)), (0, 1), breakpoints=[0.25, 0.5, 0.75])
     result = fit_deep(target, (1, 2, 2, 1), key=jax.random.key(0), rounds=6)
-    assert float(result.error) < 1e-3
+    # The points see a kink only up to their distance. One round ends at .17, and all stay above 0.
+    assert float(result.error) < 1e-4
     assert np.all(np.diff(result.errors) >= 0) and len(result.networks) == len(result.errors)
     assert len(result.history) == 6 and result.stopped == "all rounds"
     again = fit_deep(target, (1, 2, 2, 1), key=jax.random.key(0), rounds=6)
