@@ -254,7 +254,7 @@ def test_floats_fail_where_it_is_said():
     """Beyond the stated size rounding is harmful, which exact arithmetic is not."""
     rng = np.random.default_rng(7)
     f = _Walk(rng, 2**14)
-    made = constructions.lipschitz_by_bits(f, 64, 12, dtype=np.float32)
+    made = constructions.lipschitz_by_bits(f, 64, 12, dtype=np.float32, allow_rounding=True)
     x = rng.uniform(0, 1, (4000, 1)).astype(np.float32)
     error = np.abs(np.asarray(networks.realize(made.network, x))[:, 0] - f(x[:, 0]))
     assert error.max() > 1.5 * made.certificate.bound
@@ -310,7 +310,19 @@ def _hole(x):
         (lambda c: c.lipschitz_by_bits(np.sin, 4, 32), "at most 27 bits.*allow_rounding"),
         (lambda c: c.lipschitz_by_bits(np.sin, 4, 16, dtype=np.float32), "at most 12 bits"),
         (lambda c: c.lipschitz_by_bits(np.sin, 4, 4, dtype=np.int32), "float32 or float64"),
-        (lambda c: c.lipschitz_by_bits(np.sin, 2**21, 8, dtype=np.float32), "whole numbers up to"),
+        (
+            lambda c: c.lipschitz_by_bits(np.sin, 16, 7, dtype=np.float32),
+            "2.19 in float32, for n = 16",
+        ),
+        (lambda c: c.lipschitz_by_bits(np.sin, 65, 22), "2.48 in float64.*realize_exact"),
+        (
+            lambda c: c.lipschitz_by_lookup(np.sin, 2, 8, 8, per_layer=4, layers=5),
+            "lookup.*n = 128 cells of m = 20",
+        ),
+        (
+            lambda c: c.lipschitz_by_bits(np.sin, 8, 7, per_layer=7, dtype=np.float32),
+            "whole numbers up to",
+        ),
         (lambda c: c.lipschitz_by_lookup(np.sin, 1, 0, 1, per_layer=1, layers=1), "groups"),
         (lambda c: c.lipschitz_by_lookup(np.sin, 1, 1, 1, per_layer=4, layers=9), "at most 27"),
         (lambda c: c.lipschitz_by_slopes(np.sin, 12), "power of two.*got 12. 16"),

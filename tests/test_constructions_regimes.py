@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qrelu import bounds, constructions, networks
+from qrelu.constructions._designs import whole_bits
 
 
 def _zigzag(pieces, seed=0):
@@ -93,6 +94,16 @@ def test_a_diagram_is_between_its_bounds():
         assert n.regime == bounds.regime(40, 12, n.fraction_bits, diagram.integer_bits)
         assert n.regime.lower <= n.bound
     assert set(diagram.functions) == {"zigzag", "drawn"}
+
+
+@pytest.mark.parametrize("width, depth", [(64, 16), (4096, 64)])
+def test_no_design_has_numbers_that_float64_cannot_hold(width, depth):
+    """Its codes have at most 27 bits and its whole numbers at most 53: the bound stays finite."""
+    for b, a in ((4, 12), (60, 60), (1000, 1000)):
+        design = constructions.best_design(width, depth, b, a)
+        assert design.steps_per_cell <= 27 and whole_bits(design) <= 53
+    if width == 64:
+        assert design.build(_zigzag(64), b, a).certificate.bound <= design.bound
 
 
 def test_the_default_bits_reach_beyond_the_last_that_helps():

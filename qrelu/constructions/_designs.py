@@ -180,8 +180,8 @@ def _coded(width: int, depth: int, b: int, a: int) -> Iterator[Design]:
 
 
 def _cells(a: int, m: int) -> int:
-    """The most cells whose parameters are below 2^(a+1)."""
-    most = 2 ** (a + 1) - 1
+    """The most cells whose parameters are below 2^(a+1), and whole numbers of float64."""
+    most = 2 ** min(a + 1, 53) - 1
     return min(int((most - m - 2) // (1.5 * m)), most // 4)
 
 
@@ -203,8 +203,11 @@ def build(design: Design, function: Callable[[Any], Any], fraction_bits: int) ->
         return lipschitz_by_slopes(function, *design.sizes)
     # A constant slightly above 1 makes K/(nm) a binary number.
     constant = height(design.steps)[0] * design.steps
+    exact = {"allow_rounding": True}  # where floats leave the bound, exact arithmetic is used
     if design.name == "bits":
         n, m, k = design.sizes
-        return lipschitz_by_bits(function, n, m, per_layer=k, lipschitz=constant)
+        return lipschitz_by_bits(function, n, m, per_layer=k, lipschitz=constant, **exact)
     r, p, q, k, j = design.sizes
-    return lipschitz_by_lookup(function, r, p, q, per_layer=k, layers=j, lipschitz=constant)
+    return lipschitz_by_lookup(
+        function, r, p, q, per_layer=k, layers=j, lipschitz=constant, **exact
+    )

@@ -43,7 +43,7 @@ def lipschitz_by_bits(
 
     Evaluation: rounding of the code grows by 4 with every bit. It is harmless, at most 1 % of the
     error, while $4^{m+1} n \le 2^{48}$ in float64 (64 cells of 20 steps) and $2^{19}$ in float32 (8
-    cells of 7 steps), measured; `networks.realize_exact` has no such limit.
+    cells of 7 steps), measured; more is refused. `networks.realize_exact` has no such limit.
 
     **Arguments:**
 
@@ -55,7 +55,8 @@ def lipschitz_by_bits(
     - `lipschitz`: the constant $K$ with $|f(x) - f(y)| \le K |x - y|$; the error is $K/(nm)$. A
         function that changes faster between the points that are looked at is refused.
     - `dtype`: float32 or float64.
-    - `allow_rounding`: whether to build networks whose codes the type cannot hold. Their bound is
+    - `allow_rounding`: whether to build networks that an evaluation in the type takes out of the
+        bound, which holds in exact arithmetic then; where the type cannot hold the codes it is
         infinite.
 
     **Returns:**
@@ -65,7 +66,7 @@ def lipschitz_by_bits(
     **Raises:**
 
     - `ValueError`: for counts below 1, a function that is not finite or breaks the constant, or
-        more than 27 steps (float32: 12).
+        sizes beyond those above.
 
     **Reference:** the upper bound of [ou2024], recalled; with these weights derived, above the
     code.

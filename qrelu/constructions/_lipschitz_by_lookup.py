@@ -59,7 +59,7 @@ def lipschitz_by_lookup(
     bits after the point: $2kJ - 2$, 2, and those of $1/(nm)$. All other parameters are whole
     numbers. Connectivity grows like $n$.
 
-    Evaluation: as `lipschitz_by_bits`, with $Pq$ for $n$.
+    Evaluation: as `lipschitz_by_bits`, with $n = RPq$ and $m = kJ$.
 
     **Arguments:**
 
