@@ -7,6 +7,7 @@ import jax.test_util
 import numpy as np
 import pytest
 
+from qrelu import networks
 from qrelu.networks import ReLUNetwork, he_normal, realize
 from qrelu.networks._realize import _realize
 
@@ -226,3 +227,19 @@ def test_he_normal_depends_on_the_key_only():
 def test_he_normal_refuses_wrong_widths(widths):
     with pytest.raises((ValueError, TypeError), match="he_normal"):
         he_normal(widths, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda net: net.connectivity,
+        lambda net: net.magnitude,
+        lambda net: networks.normalize(net).weights[0],
+        lambda net: networks.realize_exact(net, [0.5])[0],
+    ],
+    ids=["connectivity", "magnitude", "normalize", "realize_exact"],
+)
+def test_what_runs_in_numpy_refuses_traced_parameters(call):
+    net = networks.he_normal((1, 3, 1), key=jax.random.key(0))
+    with pytest.raises(TypeError, match="must be given concrete parameters: it runs outside of"):
+        jax.jit(call)(net)

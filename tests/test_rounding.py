@@ -597,3 +597,11 @@ def test_pairs_of_grids_give_every_array_its_own():
         rounding.feedback(net, grids[:1], points)
     with pytest.raises(TypeError, match="must get a quantizer or a calibration; got list"):
         rounding.feedback(net, [quantizers.Uniform(0.5)] * 2, points)
+
+
+@pytest.mark.parametrize("function", [rounding.feedback, rounding.explain])
+def test_traced_parameters(function):
+    net = networks.he_normal((1, 3, 1), key=jax.random.key(0))
+    other = net if function is rounding.explain else Uniform(0.1)
+    with pytest.raises(TypeError, match=r"weights\[0\].*must be concrete: .* outside of `jit`"):
+        jax.jit(lambda n: function(n, other, np.ones((5, 1))))(net)

@@ -9,7 +9,7 @@ import scipy.sparse
 
 from ._integers import strip_zeros, to_integers
 from ._matrices import single
-from ._network import ReLUNetwork
+from ._network import ReLUNetwork, check_concrete
 from ._sparse import SparseMatrix
 
 
@@ -35,6 +35,7 @@ def realize_exact(network: ReLUNetwork, xs: Any) -> np.ndarray:
     **Reference:** derived: exact integer arithmetic on a common denominator.
     """
     single("realize_exact(network, xs)", network)
+    check_concrete("realize_exact(network, xs)", network)
     x = np.asarray(xs, dtype=object)
     inputs = network.widths[0]
     if x.ndim == 0 or x.shape[-1] != inputs:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
+from jax.core import Tracer
 from jax.experimental.sparse import BCOO
 from jaxtyping import Array, ArrayLike, Float
 
@@ -120,15 +121,17 @@ class ReLUNetwork(eqx.Module):
     @property
     def connectivity(self) -> int:
         """The number of nonzero weights and biases, of the network as it is."""
-        return sum(int(np.count_nonzero(p)) for p in self._numbers())
+        return sum(int(np.count_nonzero(p)) for p in self._numbers("network.connectivity"))
 
     @property
     def magnitude(self) -> float:
         """The largest absolute weight or bias; NaN where one of them is."""
-        return float(np.max([np.max(np.abs(p), initial=0.0) for p in self._numbers()]))
+        numbers = self._numbers("network.magnitude")
+        return float(np.max([np.max(np.abs(p), initial=0.0) for p in numbers]))
 
-    def _numbers(self) -> list[np.ndarray]:
+    def _numbers(self, call: str) -> list[np.ndarray]:
         """The parameters in NumPy, of sparse matrices the entries."""
+        check_concrete(call, self)
         weights = [w.values if isinstance(w, SparseMatrix) else w for w in self.weights]
         return [np.asarray(p) for p in (*weights, *self.biases)]
 
@@ -139,6 +142,15 @@ def check_network(call: str, network: Any) -> None:
         raise TypeError(
             f"`{call}` must get a `ReLUNetwork`; got {type(network).__name__}. `from_mlp` makes "
             "one of an `equinox.nn.MLP`, `ReLUNetwork(weights, biases)` of other models."
+        )
+
+
+def check_concrete(call: str, network: ReLUNetwork) -> None:
+    """Refuse parameters without values: what runs in NumPy cannot be traced."""
+    if any(isinstance(p, Tracer) for p in jax.tree.leaves(network)):
+        raise TypeError(
+            f"`{call}` must be given concrete parameters: it runs outside of `jit`, `vmap` and "
+            "`grad`."
         )
 
 

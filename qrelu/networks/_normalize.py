@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._network import ReLUNetwork, check_network
+from ._network import ReLUNetwork, check_concrete, check_network
 from ._sparse import SparseMatrix, nonzeros, with_values
 
 # Differences of base-2 logarithms that count as balanced: a few rounding errors of the logarithms.
@@ -43,6 +43,7 @@ def normalize(network: ReLUNetwork, *, powers_of_two: bool = False) -> ReLUNetwo
     **Reference:** derived, above the code.
     """
     check_network("normalize(network)", network)
+    check_concrete("normalize(network)", network)
     if not math.isfinite(network.magnitude):
         raise ValueError("`normalize(network)` must be given finite parameters; got NaN or inf.")
     layers = [

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import scipy.sparse
-from jax.core import Tracer
 from jaxtyping import ArrayLike
 
 from ._exact import exact_pieces
-from ._network import ReLUNetwork, check_network
+from ._network import ReLUNetwork, check_concrete, check_network
 from ._propagation import BEYOND_FLOAT64, float_pieces
 from ._shallow import shallow_pieces
 from ._sparse import SparseMatrix, nonzeros
@@ -141,11 +139,7 @@ def pieces(network: ReLUNetwork, a: Real, b: Real, *, exact: bool = False) -> Pi
 
 def _parameters(network: ReLUNetwork) -> tuple[list, list[np.ndarray]]:
     check_network("pieces(network, a, b)", network)
-    if any(isinstance(p, Tracer) for p in jax.tree.leaves(network)):
-        raise TypeError(
-            "`pieces(network, a, b)` must be given concrete parameters: it runs outside of `jit`, "
-            "`vmap` and `grad`."
-        )
+    check_concrete("pieces(network, a, b)", network)
     if network.weights[0].ndim != 2:
         raise ValueError(
             "`pieces(network, a, b)` must be given one network; got a stack of networks."

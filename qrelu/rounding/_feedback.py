@@ -244,6 +244,8 @@ def _is_wrapped(node: Any) -> bool:
 
 def _layers(network: ReLUNetwork, biased: list[bool], q: Any, bias_quantizer: Any) -> list[_Layer]:
     """Parameters in float64, what of them is free, and their grids."""
+    weights = [finite(f"feedback(net.weights[{i}])", w) for i, w in enumerate(network.weights)]
+    biases = [finite(f"feedback(net.biases[{i}])", b) for i, b in enumerate(network.biases)]
     arrays = [w.values if isinstance(w, SparseMatrix) else w for w in network.weights]
     if isinstance(q, list | tuple) and len(q) != network.depth:
         raise ValueError(
@@ -255,9 +257,7 @@ def _layers(network: ReLUNetwork, biased: list[bool], q: Any, bias_quantizer: An
     if bias_quantizer is not None:
         bias_grids[-1] = grids(bias_quantizer, [network.biases[-1]])[0]
     layers = []
-    for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
-        weight = finite(f"feedback(net.weights[{i}])", w)
-        bias = finite(f"feedback(net.biases[{i}])", b)
+    for i, (w, weight, bias) in enumerate(zip(network.weights, weights, biases, strict=True)):
         free = None
         if isinstance(w, SparseMatrix) or not biased[i]:
             free = np.ones((weight.shape[0], weight.shape[1] + 1), bool)

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax.core import Tracer
 
 from ..networks import ReLUNetwork, SparseMatrix
 from ._grids import Snap
@@ -108,6 +109,11 @@ def check_size(call: str, network: ReLUNetwork, cure: str) -> None:
 
 def finite(call: str, values: Any) -> np.ndarray:
     """Real finite numbers in float64."""
+    if isinstance(values, Tracer):
+        raise TypeError(
+            f"`{call}` must be concrete: rounding and explaining run outside of `jit`, `vmap` and "
+            "`grad`."
+        )
     array = np.asarray(values)
     if np.iscomplexobj(array):
         raise TypeError(f"`{call}` must hold real numbers; got the type {array.dtype}.")
