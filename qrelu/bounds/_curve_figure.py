@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ._curve import broken_line
+
 # Okabe and Ito's palette, told apart by every common form of color blindness.
 _ORANGE, _GREEN, _BLUE = "#E69F00", "#009E73", "#0072B2"
 _GREY = "0.4"
@@ -39,13 +41,16 @@ def draw(curve: Any, accuracy: float | None) -> Figure:
 
 
 def _mark_knee(ax: Any, curve: Any) -> None:
-    here = curve.certified[curve.bits == curve.knee]
-    if not (len(here) and np.isfinite(here[0]) and here[0] > 0):
+    """The broken line that says where the knee is, drawn behind, and its bend."""
+    line = broken_line(curve.bits, curve.certified)
+    if line is None:
         return
-    ax.plot(curve.knee, here[0], "o", ms=12, mfc="none", mec=_BLUE, mew=1.2)
+    ax.plot(line.bits, 2.0**line.logs, color=_BLUE, lw=6, alpha=0.2, zorder=0)
+    height = 2.0 ** float(line.logs[line.bits == line.knee][0])
+    ax.plot(line.knee, height, "o", ms=12, mfc="none", mec=_BLUE, mew=1.2)
     ax.annotate(
-        f"knee: {curve.knee} bits",
-        (curve.knee, here[0]),
+        f"knee: {line.knee} bits",
+        (line.knee, height),
         (0, -10),
         textcoords="offset points",
         ha="center",
