@@ -216,6 +216,19 @@ def test_an_ensemble_is_its_members(grids):
         _close(networks.unstack(result.model)[i], alone.model, rtol=1e-6)
 
 
+def test_members_round_by_chances_of_their_own():
+    nets, q = networks.stack([_net()] * 3), AbsMax(3, rounding="stochastic")
+    run = lambda q: fit_ensemble(nets, (X, Y), steps=4, quantizer=q, key=KEY)  # noqa: E731
+    result = run(q)
+    assert all(len(set(losses)) == 3 for losses in result.history)
+    assert len(set(result.loss.tolist())) == 3  # also in what is served
+    for member, loss in zip(networks.unstack(result.model), result.loss, strict=True):
+        values = np.asarray(realize(member, X[:, None]))[:, 0]
+        assert np.mean((values - Y) ** 2) == pytest.approx(loss, rel=1e-9)
+    assert np.array_equal(result.history, run(q).history)
+    assert all(len(set(losses)) == 1 for losses in run(AbsMax(3)).history)
+
+
 @pytest.mark.slow
 def test_one_member_that_fails_leaves_the_others_alone():
     nets = networks.stack([_net(0), _net(1)])
@@ -279,19 +292,27 @@ def test_a_resumed_run_equals_the_undisturbed_one(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(tmp_path):
+@pytest.mark.parametrize("members", [0, 3])
+def test_a_killed_run_goes_on(tmp_path, members):
     script = tmp_path / "train.py"
     script.write_text(
-        textwrap.dedent("""
+        f"members = {members}"
+        + textwrap.dedent("""
         import sys, jax, numpy as np
         jax.config.update("jax_enable_x64", True)
         from qrelu import networks
-        from qrelu.training import _run, fit
+        from qrelu.quantizers import AbsMax
+        from qrelu.training import _run, fit, fit_ensemble
         _run._OFTEN = 0.0
         x = np.linspace(-1, 1, 40)
-        net = networks.he_normal((1, 8, 8, 1), key=jax.random.key(0))
+        nets = [networks.he_normal((1, 8, 8, 1), key=jax.random.key(i)) for i in range(3)]
         path = None if sys.argv[1] == "none" else sys.argv[1]
-        result = fit(net, (x, np.sin(3 * x)), batch=10, steps=3000, every=5, checkpoint=path)
+        options = dict(batch=10, steps=1000, every=5, checkpoint=path, quantizer=AbsMax(
+            5, rounding="stochastic"))
+        if members:
+            result = fit_ensemble(networks.stack(nets[:members]), (x, np.sin(3 * x)), **options)
+        else:
+            result = fit(nets[0], (x, np.sin(3 * x)), **options)
         np.save(sys.argv[2], result.history)
         """)
     )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..quantizers import AbstractCalibration, AbstractQuantizer, Wrapped, quantize
+from ._arrays import in_jax
 from ._error import error_of
 from ._fit import fit
 from ._losses import as_loss
@@ -79,7 +80,7 @@ def freeze_gradually(
             "`freeze_gradually(model, ...)` must get plain parameters; got some from `wrap`. Call "
             "`unwrap(model)` first."
         )
-    model = jax.tree.map(_in_jax, model)
+    model = jax.tree.map(in_jax, model)
     grids = _grids(model, quantizer)
     frozen = jax.tree.map(lambda p: np.zeros(p.shape, bool), _parameters(model))
     results = []
@@ -150,8 +151,3 @@ def _parameters(model: Any) -> Any:
 
 def _is_wrapped(leaf: Any) -> bool:
     return isinstance(leaf, Wrapped)
-
-
-def _in_jax(leaf: Any) -> Any:
-    floats = isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating)
-    return jnp.asarray(leaf) if floats else leaf

@@ -60,11 +60,12 @@ def quantized(setting: Setting, parameters: Any, grid: Any, key: Any) -> Any:
 def evaluate(setting: Setting, parameters: Any, problem: Problem) -> Any:
     """The loss on a whole problem, of each member of an ensemble."""
 
-    def one(parameters: Any, grid: Any) -> Any:
-        model = quantized(setting, parameters, grid, setting.key)
+    def one(parameters: Any, grid: Any, key: Any) -> Any:
+        model = quantized(setting, parameters, grid, key)
         return objective(setting.loss, model, problem)
 
-    return _over_members(setting, one, 1)(parameters, setting.grid)
+    keys = _keys(setting, setting.key)
+    return _over_members(setting, one)(parameters, setting.grid, keys)
 
 
 @eqx.filter_jit(donate="all-except-first")
@@ -75,7 +76,7 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
     length is the most steps that this program can do.
     """
 
-    def one(state: State, grid: Any, rate: Any, mask: Any, part: Problem, key: Any) -> Any:
+    def one(state: State, grid: Any, key: Any, rate: Any, mask: Any, part: Problem) -> Any:
         def loss_of(parameters: Any) -> Any:
             model = quantized(setting, parameters, grid, key)
             return objective(setting.loss, model, part)
@@ -99,13 +100,13 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
         )
         return state, loss
 
-    steps = _over_members(setting, one, 6)
+    steps = _over_members(setting, one)
 
     def body(i: Any, carry: Any) -> Any:
         state, losses = carry
         part = setting.problem.take(rows[i]) if rows.shape[1] else setting.problem
-        key = jax.random.fold_in(setting.key, first + i)
-        state, loss = steps(state, setting.grid, setting.rates, setting.mask, part, key)
+        keys = _keys(setting, jax.random.fold_in(setting.key, first + i))
+        state, loss = steps(state, setting.grid, keys, setting.rates, setting.mask, part)
         return state, losses.at[i].set(loss.astype(losses.dtype))
 
     dtype = setting.problem.x.dtype
@@ -115,10 +116,11 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
 
 @eqx.filter_jit
 def _served_ensemble(setting: Setting, parameters: Any) -> Any:
-    def one(parameters: Any, grid: Any) -> Any:
-        return unwrap(quantized(setting, parameters, grid, setting.key))
+    def one(parameters: Any, grid: Any, key: Any) -> Any:
+        return unwrap(quantized(setting, parameters, grid, key))
 
-    return _over_members(setting, one, 1)(parameters, setting.grid)
+    keys = _keys(setting, setting.key)
+    return _over_members(setting, one)(parameters, setting.grid, keys)
 
 
 def served(setting: Setting, parameters: Any) -> Any:
@@ -128,11 +130,18 @@ def served(setting: Setting, parameters: Any) -> Any:
     return unwrap(quantized(setting, parameters, setting.grid, setting.key))
 
 
-def _over_members(setting: Setting, function: Any, arguments: int) -> Any:
+def _keys(setting: Setting, key: Any) -> Any:
+    """The key of one network, or a key for each member: they round by chances of their own."""
+    if not setting.members:
+        return key
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(setting.members))
+
+
+def _over_members(setting: Setting, function: Any) -> Any:
     """The function for one network, or mapped over the members of an ensemble.
 
-    The first arguments are of members (parameters or state, grid, rate, mask), the last two
-    (problem and key) of all of them.
+    Its arguments are parameters or state, grid and key, and then, if it takes more, rate and mask,
+    all with an axis of members, and the problem, which all members share.
     """
     if not setting.members:
         return function
@@ -141,6 +150,8 @@ def _over_members(setting: Setting, function: Any, arguments: int) -> Any:
         own = eqx.is_array(leaf) and leaf.ndim > 0 and leaf.shape[0] == setting.members
         return 0 if own else None
 
-    if arguments == 1:
-        return eqx.filter_vmap(function, in_axes=(0, axis))
-    return eqx.filter_vmap(function, in_axes=(0, axis, 0, 0, None, None))
+    def mapped(state: Any, grid: Any, keys: Any, *rest: Any) -> Any:
+        axes = (0, axis, 0, *((0, 0, None) if rest else ()))
+        return eqx.filter_vmap(function, in_axes=axes)(state, grid, keys, *rest)
+
+    return mapped

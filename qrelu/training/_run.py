@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ._arrays import in_jax
 from ._checkpoint import as_path, fingerprint, load, save
 from ._error import error_of
 from ._log import Log
@@ -38,7 +39,7 @@ def run(
     """Train, as `fit` and `fit_ensemble` say."""
     begun = time.perf_counter()
     loss = as_loss(options.loss)
-    parameters, rest = eqx.partition(jax.tree.map(_in_jax, model), eqx.is_inexact_array)
+    parameters, rest = eqx.partition(jax.tree.map(in_jax, model), eqx.is_inexact_array)
     dtype, members = _checked(parameters, rates, ensemble)
     problem = as_problem("data", data, loss, model, dtype)
     held = None if validation is None else as_problem("validation", validation, loss, model, dtype)
@@ -176,11 +177,6 @@ def _chosen(good: Any, new: Any, old: Any) -> Any:
         return jnp.where(good.reshape(good.shape + (1,) * (a.ndim - good.ndim)), a, b)
 
     return jax.tree.map(choose, new, old)
-
-
-def _in_jax(leaf: Any) -> Any:
-    floats = isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating)
-    return jnp.asarray(leaf) if floats else leaf
 
 
 def _copy(tree: Any) -> Any:
