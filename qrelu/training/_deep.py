@@ -16,11 +16,11 @@ from ._deep_layers import (
     embedded,
     from_network,
     join,
-    random_layers,
     split,
     to_network,
 )
 from ._deep_moves import moved
+from ._deep_starts import Points, best_starts
 from ._deep_steps import marquardt
 from ._found import SearchResult
 from ._record import settings_of
@@ -163,12 +163,14 @@ class _Search:
         """Some rounds at these widths, from the pool of narrower ones or from random networks."""
         before = [split(vector, self.widths) for _, vector in self.pool]
         self.widths, self.pool = widths, []
+        fresh = _BATCH // 2 if before else _BATCH
+        points = Points(self.x, self.y, self.root)
+        drawn = best_starts(widths, points, min(rounds, _FIRST) * fresh, self.rng)
         for turn in range(rounds):
-            if turn < _FIRST and not before:
-                starts = [random_layers(widths, self.x, self.rng) for _ in range(_BATCH)]
-            elif turn < _FIRST:
-                parents = [before[i] for i in self._drawn(len(before))]
-                starts = [embedded(layers, widths, self.x, self.rng) for layers in parents]
+            if turn < _FIRST:
+                parents = [before[i] for i in self._drawn(len(before))] if before else []
+                starts = [embedded(layers, widths, self.x, self.rng) for layers in parents[fresh:]]
+                starts += drawn[turn * fresh : (turn + 1) * fresh]
             else:
                 starts = self._moved()
             self._fit([join(layers) for layers in starts], _STEPS)

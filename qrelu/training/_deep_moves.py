@@ -36,11 +36,11 @@ def moved(
     elif kind == "weak":
         places = _by_contribution(layers, x)
         k, j = places[min(int(rng.exponential(2.0)), len(places) - 1)]
-        renew(layers, k, j, x, np.ones(x.size), rng)
+        renew(layers, k, j, x, _density(layers, x, y), rng)
     else:
         k = int(rng.integers(len(layers) - 1))
-        square = (values(layers, x) - y) ** 2
-        renew(layers, k, int(rng.integers(layers[k][1].size)), x, square + 1e-12, rng)
+        density = _density(layers, x, y)
+        renew(layers, k, int(rng.integers(layers[k][1].size)), x, density, rng)
     return layers
 
 
@@ -56,3 +56,7 @@ def _by_contribution(layers: Layers, x: np.ndarray) -> list[tuple[int, int]]:
         size = hidden(layers, k + 1, x).std(axis=1) * np.sum(np.abs(layers[k + 1][0]), axis=0)
         found += [(float(s), k, j) for j, s in enumerate(size)]
     return [(k, j) for _, k, j in sorted(found)]
+
+
+def _density(layers: Layers, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (values(layers, x) - y) ** 2 + 1e-12
