@@ -1,6 +1,7 @@
-"""What every target offers: a function on an interval with what is known about it."""
+"""What every target offers: a function on an interval or a box with what is known about it."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,22 +13,29 @@ from ._rates import KnownRate
 
 
 class AbstractTarget(eqx.Module):
-    r"""A real function on an interval, with its difficult points, its rate and its limit.
+    r"""A real function on an interval or a box, with its difficult points, its rate, its limit.
 
     NumPy arrays and plain numbers are evaluated in NumPy float64 without touching JAX; JAX arrays
     (tracers too) are evaluated in JAX in their own precision.
 
     - `name`: how tables and figures call it.
-    - `domain`: the interval as two floats.
+    - `domain`: the interval as two floats; the box of a function of d >= 2 variables as its ends
+      (lower, upper), two arrays of shape (d,). Points are then arrays of shape (..., d), their
+      values have the shape (...), and there are no breakpoints, derivatives and curvature bounds.
     - `breakpoints`: the interior points, increasing, where the function is not twice continuously
       differentiable.
     - `singular_ends`: whether the second derivative is unbounded at the left and the right end.
     """
 
     name: eqx.AbstractVar[str]
-    domain: eqx.AbstractVar[tuple[float, float]]
+    domain: eqx.AbstractVar[tuple[Any, Any]]
     breakpoints: eqx.AbstractVar[tuple[float, ...]]
     singular_ends: eqx.AbstractVar[tuple[bool, bool]]
+
+    @property
+    def dimension(self) -> int:
+        """The number of variables."""
+        return int(np.size(self.domain[0]))
 
     @abc.abstractmethod
     def __call__(self, x: ArrayLike) -> np.ndarray | jax.Array:

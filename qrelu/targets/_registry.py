@@ -4,8 +4,11 @@ import difflib
 from functools import lru_cache
 from typing import NamedTuple
 
-from . import _singular, _smooth
+import numpy as np
+
+from . import _products, _singular, _smooth
 from ._builtin import Builtin
+from ._multivariate import Multivariate
 
 # From easy to hard.
 _MAKERS = (
@@ -30,26 +33,45 @@ _MAKERS = (
 )
 
 
+_PRODUCTS = (_products.sines, _products.gaussian, _products.gabor, _products.hat)
+
+
 @lru_cache(maxsize=1)
-def _registry() -> dict[str, Builtin]:
-    return {target.name: target for target in (make() for make in _MAKERS)}
+def _registry() -> dict[str, Builtin | Multivariate]:
+    found = [make() for make in _MAKERS]
+    found += [make(d) for d in _products.DIMENSIONS for make in _PRODUCTS]
+    return {target.name: target for target in found}
 
 
-def names() -> tuple[str, ...]:
-    """The names of the built-in targets, from easy to hard."""
-    return tuple(_registry())
+def names(dimension: int | None = 1) -> tuple[str, ...]:
+    """The names of the built-in targets, from easy to hard.
+
+    **Arguments:**
+
+    - `dimension`: their number of variables: 1, 2, 3, 4 or 10; None for all.
+
+    **Returns:**
+
+    The names; none for another number of variables.
+    """
+    return tuple(
+        name
+        for name, target in _registry().items()
+        if dimension is None or target.dimension == dimension
+    )
 
 
-def get(name: str) -> Builtin:
+def get(name: str) -> Builtin | Multivariate:
     """The built-in target of that name.
 
     **Arguments:**
 
-    - `name`: one of `targets.names()`.
+    - `name`: one of `targets.names(None)`.
 
     **Returns:**
 
-    The target, with `domain`, `facts`, `rate` and `limit`.
+    The target, with `domain`, `rate` and `limit`; with `facts` if it is a function of one variable,
+    with `l2` if of several.
 
     **Raises:**
 
@@ -73,10 +95,28 @@ class Description(NamedTuple):
     formula: str
     domain: tuple[float, float]
     difficulty: str
+    dimension: int
 
 
-def describe() -> tuple[Description, ...]:
-    """The built-in targets as lines of a table, from easy to hard."""
+def describe(dimension: int | None = 1) -> tuple[Description, ...]:
+    """The built-in targets as lines of a table, from easy to hard.
+
+    **Arguments:**
+
+    - `dimension`: their number of variables; None for all.
+
+    **Returns:**
+
+    A line for each; `domain` is the interval of every variable.
+    """
+    found = [_registry()[name] for name in names(dimension)]
     return tuple(
-        Description(t.name, t.description, t.domain, t.difficulty) for t in _registry().values()
+        Description(
+            t.name,
+            t.description,
+            (float(np.min(t.domain[0])), float(np.max(t.domain[1]))),
+            t.difficulty,
+            t.dimension,
+        )
+        for t in found
     )
