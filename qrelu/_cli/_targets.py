@@ -29,6 +29,10 @@ CLASSICS = (
 
 def targets(
     norm: Annotated[str, typer.Option(metavar="NORM", help="l1, l2 or sup.")] = "l2",
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", "-f", metavar="NAME", help="Whose rates. Repeatable."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """List the built-in functions with the rate that theory gives for each family."""
@@ -37,7 +41,7 @@ def targets(
         from .. import targets as builtin
 
         measure = norms.get(norm)
-        columns = {name: family_named(name, families) for name in FAMILIES}
+        columns = {name: family_named(name, families) for name in family or FAMILIES}
         rows = []
         for about in builtin.describe():
             known = {

@@ -15,7 +15,7 @@ from ._abstract import AbstractTarget
 from ._best_known import BEST_KNOWN
 from ._duck import exponent_of, kind_of, pieces_of
 from ._limits import Limit, no_limit, power_integral, spline_limit
-from ._rates import UNIFORM, KnownRate, Regularity, spline_rate
+from ._rates import UNIFORM, KnownRate, Regularity, known_rate
 
 
 class Facts(NamedTuple):
@@ -170,7 +170,10 @@ class Builtin(AbstractTarget):
 
     def rate(self, family, norm) -> KnownRate | None:
         """The rate that theory gives for `family` in `norm`; see `AbstractTarget.rate`."""
-        return spline_rate(kind_of(family), exponent_of(norm), self.regularity)
+        first, last = self(np.array(self.domain))
+        periodic = bool(abs(last - first) < 1e-12 * self.facts.sup)
+        kind, p, at_end = kind_of(family), exponent_of(norm), any(self.singular_ends)
+        return known_rate(kind, p, self.regularity, at_end=at_end, periodic=periodic)
 
     def limit(self, norm, family, size: int) -> Limit:
         """What an error of `family` at `size` is held against; see `AbstractTarget.limit`."""

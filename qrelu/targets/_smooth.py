@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special
 
 from ._builtin import Builtin, Closed, Facts, both_uniform
+from ._rates import Regularity
 
 PI = math.pi
 
@@ -31,6 +32,7 @@ def square() -> Builtin:
         description="x^2",
         difficulty="smooth",
         facts=Facts(1 / 3, 1 / math.sqrt(5), 1.0, monotone=1, convex=1),
+        regularity=Regularity(degree=2),
         closed=closed,
     )
 
@@ -45,6 +47,7 @@ def cubic() -> Builtin:
         description="x^3 on [-1, 1]; flat in the middle",
         difficulty="smooth",
         facts=Facts(1 / 2, math.sqrt(2 / 7), 1.0, monotone=1, convex=0, inflections=(0.0,)),
+        regularity=Regularity(degree=3),
     )
 
 
