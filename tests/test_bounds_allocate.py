@@ -136,6 +136,26 @@ def test_a_rounding_of_your_own_is_certified_and_never_worse():
         bounds.allocate_bits(net, 0.02, (-1, 1), rounding=lambda *_: None, curve=False)
 
 
+def test_rounding_at_random_must_have_a_seed():
+    net = _network(6)
+    rng = np.random.default_rng(0)
+
+    def rounding(net, grids):
+        def around(p, q):
+            largest = 2 ** (int(q.bits) - 1) - 1
+            codes = np.floor(p / float(q.step) + rng.random(p.shape))
+            return np.clip(codes, -largest, largest) * float(q.step)
+
+        pairs = list(zip(_pairs(net), grids, strict=True))
+        return networks.ReLUNetwork(
+            [around(p[0], q[0]) for p, q in pairs], [around(p[1], q[1]) for p, q in pairs]
+        )
+
+    with pytest.raises(ValueError, match="must round alike every time"):
+        for _ in range(20):  # until a draw beats rounding to nearest
+            bounds.allocate_bits(net, 0.02, (-1, 1), rounding=rounding, per="layer")
+
+
 def _pairs(network):
     return list(zip(network.weights, network.biases, strict=True))
 
@@ -153,7 +173,7 @@ def test_the_certificate_of_given_bits(per):
     assert curve.apriori[curve.bits == found.apriori][0] <= found.certificate.upper
     assert (curve.apriori[curve.bits < found.apriori] > found.certificate.upper).all()
     for bits in (1, 54, True):
-        with pytest.raises(ValueError, match="must be from 2 to 53"):
+        with pytest.raises((ValueError, TypeError), match="a whole number from 2 to 53"):
             bounds.certify_bits(net, bits, (-1, 1))
 
 

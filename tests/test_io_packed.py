@@ -25,6 +25,13 @@ def _leaves(network):
     return [np.asarray(p) for p in (*network.weights, *network.biases)]
 
 
+def _values(network, xs):
+    h = xs.T
+    for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
+        h = w @ (np.maximum(h, 0) if i else h) + b[:, None]
+    return h
+
+
 def _same(a, b):
     pairs = zip(_leaves(a), _leaves(b), strict=True)
     return all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in pairs)
@@ -185,6 +192,14 @@ def test_a_certificate_holds_and_says_what_was_proven(written):
     bits = [layer["weight"]["bits"] for layer in certificate.layers]
     assert bits == [int(b[0]) for b in found.bits]
     assert {"qrelu", "jax", "numpy", "python", "device"} <= set(certificate.made_with)
+    assert {"bits.apriori", "bits.uniform", "curve.apriori", "curve.certified"} <= set(done.proven)
+    assert "curve.sampled" in done.trusted and not set(done.proven) & set(done.trusted)
+    # Every entry is named once: nothing is checked in silence, or left out.
+    named = {name.split(" ")[0] for name in (*done.proven, *done.trusted)}
+    record = certificate.to_dict()
+    whole = set(record) - {"format", "claim", "sha256", "accuracy", "goal", "bits", "curve"}
+    whole |= {f"bits.{name}" for name in record["bits"]}
+    assert named == whole | {f"curve.{name}" for name in record["curve"] if name != "bits"}
     # The files can be moved together, or one by one.
     elsewhere = place / "elsewhere"
     elsewhere.mkdir()
@@ -234,6 +249,27 @@ FORGED = {
     "a witness outside": (_put("enclosure", "witness", value=[7.0]), "witness"),
     "another witness": (_put("enclosure", "witness", value=[0.123]), "at the witness"),
     "another evaluation": (_put("enclosure", "evaluation", value=["exact"] * 2), "its sentence"),
+    "fewer bits everywhere": (_put("bits", "uniform", value=2), "2 bits for all parameters do not"),
+    "fewer bits by theory": (_put("bits", "apriori", value=lambda b: b - 1), "theory alone does"),
+    "more bits by theory": (_put("bits", "apriori", value=lambda b: b + 1), "theory alone does"),
+    "no bits by theory": (_put("bits", "apriori", value=None), "theory alone does"),
+    "another goal": (_put("goal", value=0.01), "theory alone does not ask"),
+    "a smaller error by theory": (
+        _put("curve", "apriori", 0, value=lambda e: 0.99 * e),
+        "theory alone gives .* for 2 bits",
+    ),
+    "a better curve": (
+        _put("curve", "certified", value=lambda c: [0.99 * e for e in c]),
+        "a sampled error of its curve exceeds|of its curve for 2 bits, .* is too small",
+    ),
+    "a wrong curve": (
+        _put("curve", value=lambda c: c | {"certified": c["certified"][:1] * len(c["certified"])}),
+        "too small|knee|sampled",
+    ),
+    "a knee": (_put("curve", "knee", value=3), r"the knee of its curve is \w+, not 3"),
+    "words for numbers": (_put("curve", "certified", 0, value="one"), "no such value"),
+    "bits that are none": (_put("bits", "uniform", value="nine"), "no such value"),
+    "half a curve": (_put("curve", value={"bits": [2]}), "no such value"),
     "another format": (_put("format", value="x"), "of another kind"),
 }
 
@@ -305,6 +341,51 @@ def test_a_certificate_is_only_written_for_its_own_files(written):
     assert not (place / "c.json").exists()
 
 
+def test_what_cannot_be_proven_anew_is_said(tmp_path):
+    """Rounding of another kind than to nearest, and curves that take long."""
+    net = _network((1, 6, 1), seed=1)
+    xs = np.linspace(-1, 1, 101)[:, None]
+
+    def lucky(net, grids):
+        rng = np.random.default_rng(0)
+
+        def around(values, grid):
+            largest = 2 ** (int(grid.bits) - 1) - 1
+            codes = np.rint(values / float(grid.step)) + rng.integers(-1, 2, values.shape)
+            return np.clip(codes, -largest, largest) * float(grid.step)
+
+        draws = [
+            networks.ReLUNetwork(
+                [around(w, q) for w, (q, _) in zip(net.weights, grids, strict=True)],
+                [around(b, q) for b, (_, q) in zip(net.biases, grids, strict=True)],
+            )
+            for _ in range(30)
+        ]
+        return min(draws, key=lambda other: np.abs(_values(other, xs) - _values(net, xs)).max())
+
+    found = bounds.allocate_bits(net, 0.02, (-1, 1), per="layer", rounding=lucky)
+    io.save_network(tmp_path / "net.npz", net)
+    io.save_packed(tmp_path / "packed.safetensors", found.network, found.grids)
+    files = (tmp_path / "net.npz", tmp_path / "packed.safetensors")
+    path = tmp_path / "certificate.json"
+    io.save_certificate(path, found, *files, accuracy=0.02, rounding="lucky", per="layer")
+    done = io.verify(path)
+    nearest = bounds.allocate_bits(net, 0.02, (-1, 1))
+    assert found.uniform < nearest.uniform and "bits.uniform" in done.trusted
+    (entry,) = (name for name in done.trusted if name.startswith("curve.certified for "))
+    some = [int(word) for word in re.findall(r"\d+", entry)]
+    better = found.curve.certified[: len(nearest.curve.bits)] < (
+        nearest.curve.certified[: len(found.curve.bits)] * (1 - 1e-9)
+    )
+    assert set(found.curve.bits[: len(better)][better]) <= set(some)
+    assert not io.verify(path, curve=False).proven.count("curve.certified")
+    # The same called rounding to nearest is refused.
+    save = (path, found, *files)
+    io.save_certificate(*save, accuracy=0.02, rounding="nearest", per="layer")
+    with pytest.raises(ValueError, match="bits for all parameters do not keep the error 0.02"):
+        io.verify(path)
+
+
 @pytest.mark.slow
 def test_branch_and_bound_is_confirmed(tmp_path):
     net = _network((3, 5, 1))
@@ -314,8 +395,16 @@ def test_branch_and_bound_is_confirmed(tmp_path):
     files = (tmp_path / "net.safetensors", tmp_path / "packed.safetensors")
     io.save_certificate(tmp_path / "c.json", found, *files)
     assert io.load_certificate(tmp_path / "c.json").accuracy is None
+    there = io.load_packed(tmp_path / "packed.safetensors")
     done = io.verify(tmp_path / "c.json")
     assert done.enclosure.upper <= found.certificate.upper * (1 + 1e-9)
+    found = bounds.allocate_bits(net, 0.4, (0, 1), per="channel", budget=20_000)
+    io.save_packed(tmp_path / "packed.safetensors", found.network, found.grids)
+    io.save_certificate(tmp_path / "d.json", found, *files, accuracy=0.4, per="channel")
+    quick = io.verify(tmp_path / "d.json")
+    assert "bits.uniform" in quick.proven and "curve.certified" in quick.trusted
+    assert "curve.certified" in io.verify(tmp_path / "d.json", curve=True).proven
+    io.save_packed(tmp_path / "packed.safetensors", there.network, there.grids)
     record = json.loads((tmp_path / "c.json").read_text())
     upper = done.enclosure.lower * 0.999
     record["enclosure"]["upper"] = upper

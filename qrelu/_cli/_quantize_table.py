@@ -80,12 +80,10 @@ def _print_bits(certificate: Any, place: pathlib.Path) -> None:
         f"Bits: {total:,} for the parameters, {full / total:.1f} times fewer than {full:,} as "
         f"floats; packed.safetensors has {header:,} more, for shapes and steps."
     )
-    goal = certificate.accuracy
-    if goal is None:
-        goal = float(shown(certificate.enclosure.upper, 6, above=True))
+    goal = shown(certificate.goal, 6, above=True)
     theory = "more than the type holds" if apriori is None else f"{apriori} bits"
     print(
-        f"Per parameter, for {goal:.6g}: {uniform} bits certified with the same for all; theory "
+        f"Per parameter, for {goal}: {uniform} bits certified with the same for all; theory "
         f"alone, before anything is computed, asks for {theory}."
     )
 

@@ -4,8 +4,8 @@
   `necessary_step`, `rate_step`, `bits_per_weight`, `bits_by_depth`.
 - For the network at hand: `enclose` (how far two networks are apart on a box), `enclose_points`,
   `unchanged_decisions`, `enclose_target` (how far a network is from a function), `allocate_bits`
-  (the bits that a proven accuracy needs), `certify_bits` (what given bits do), `difference_bound`
-  (cheap and differentiable).
+  (the bits that a proven accuracy needs), `certify_bits` (what given bits do), `apriori_bound`
+  (from the norms of its layers alone), `difference_bound` (cheap and differentiable).
 - For whole classes: `regime` (the three lower bounds of quantized networks), covering numbers,
   encoding rates, `encoding_check`.
 """
@@ -13,16 +13,13 @@
 from ._allocate import Allocation as Allocation
 from ._allocate import allocate_bits as allocate_bits
 from ._allocate import certify_bits as certify_bits
+from ._apriori import apriori_bound as apriori_bound
 from ._class_steps import necessary_bits as necessary_bits
 from ._class_steps import necessary_step as necessary_step
 from ._class_steps import sufficient_bits as sufficient_bits
 from ._class_steps import sufficient_step as sufficient_step
-from ._classes import AbstractFunctionClass as AbstractFunctionClass
-from ._classes import Besov as Besov
-from ._classes import BoundedVariation as BoundedVariation
-from ._classes import Cartoon as Cartoon
-from ._classes import Hoelder as Hoelder
-from ._classes import Sobolev as Sobolev
+from ._classes import EncodingRate as EncodingRate
+from ._classes import encoding_rate as encoding_rate
 from ._covering import AbstractSequence as AbstractSequence
 from ._covering import DictionarySequence as DictionarySequence
 from ._covering import ReLUSequence as ReLUSequence

@@ -9,9 +9,10 @@ from jaxtyping import Int
 
 from ..networks import ReLUNetwork
 from ..quantizers import AbstractQuantizer
-from ._bit_grids import Grids, as_dense
-from ._bit_search import FEWEST, Rounding, Search, by_layer, fewest_everywhere, lowered
-from ._curve import BitsCurve, apriori_errors, bits_curve
+from ._apriori import apriori_errors
+from ._bit_grids import FEWEST, Grids, as_dense, check_bits, most_bits
+from ._bit_search import Rounding, Search, by_layer, fewest_everywhere, lowered
+from ._curve import BitsCurve, bits_curve
 from ._enclose import enclose
 from ._enclosure import Enclosure
 from ._outward import Number
@@ -30,9 +31,11 @@ class Allocation(NamedTuple):
         accuracy that was asked for.
     - `bits`: per layer one number, or per layer one for each channel, of shape $(N_l,)$.
     - `total`: bits of all parameters together, zeros included, without the steps of the grids.
+    - `goal`: the error that `uniform` and `apriori` are for: the accuracy that was asked for, or,
+        from `certify_bits`, what the certificate proves.
     - `uniform`: the fewest bits per parameter that are certified if all parameters have the same.
-    - `apriori`: the bits per parameter for which theory alone guarantees the accuracy, from the
-        norms of this network's layers, with rounding to nearest; None if no bits of its type do.
+    - `apriori`: the fewest bits per parameter for which `apriori_bound` meets the goal; None if no
+        bits of the parameters' type do.
     - `curve`: certified, sampled and a-priori error against the bits per parameter, if asked for.
     - `grids`: per layer the grids (quantizers) of the matrix and of the bias.
     - `finished`: whether the search came to its end; if not, `search_seconds` cut it short, and
@@ -43,6 +46,7 @@ class Allocation(NamedTuple):
     certificate: Enclosure
     bits: tuple[Int[np.ndarray, " channels"], ...]
     total: int
+    goal: float
     uniform: int
     apriori: int | None
     curve: BitsCurve | None
@@ -78,9 +82,9 @@ def allocate_bits(
     - `accuracy`: the largest change of an output that is allowed, positive.
     - `box`: the ends (lower, upper) of the inputs' box, numbers or arrays of shape $(N_0,)$.
     - `per`: what has bits of its own: "network", "layer" or "channel" (a neuron).
-    - `rounding`: how the network is put on grids, `rounding(network, grids)`; to nearest without
-        it, and wherever that does better at random points of the box. For example
-        `lambda net, grids: rounding.feedback(net, grids, points)`.
+    - `rounding`: how the network is put on grids, `rounding(network, grids)`, the same every time;
+        to nearest without it, and wherever that does better at random points of the box. For
+        example `lambda net, grids: rounding.feedback(net, grids, points)`.
     - `evaluation`, `budget`, `seconds`: as in `enclose`, for each certificate.
     - `search_seconds`: most seconds for the search as a whole. When they are over the bits are
         what was found so far, and points of the curve that are missing are NaN.
@@ -108,9 +112,10 @@ def allocate_bits(
             f"`{call}(accuracy=...)` must be positive and finite; got {accuracy}. No rounding "
             "leaves every network as it is."
         )
-    make, most, box = _prepared(
+    make, dense, box = _prepared(
         call, network, box, per, rounding, evaluation, budget, seconds, search_seconds, progress
     )
+    most = most_bits(dense)
     search = make(float(accuracy), False)
     uniform = fewest_everywhere(search, most)
     found, bits = search, search.same(uniform)
@@ -122,7 +127,7 @@ def allocate_bits(
         bits = by_layer(found, fewest_everywhere(found, most), most)
         channels = [(k, i) for k, b in enumerate(bits) for i in range(len(b))]
         bits = lowered(found, bits, channels)
-    return _allocation(found, search, bits, uniform, float(accuracy), box, most, curve)
+    return _allocation(found, search, bits, uniform, float(accuracy), box, curve)
 
 
 def certify_bits(
@@ -158,21 +163,17 @@ def certify_bits(
     **Raises:**
 
     - `ValueError`: for bits out of range.
+    - `TypeError`: for bits that are no whole number.
     """
     call = "certify_bits"
-    make, most, box = _prepared(
+    make, dense, box = _prepared(
         call, network, box, per, rounding, evaluation, budget, seconds, search_seconds, progress
     )
-    whole = isinstance(bits, (int, np.integer)) and not isinstance(bits, bool)
-    if not (whole and FEWEST <= bits <= most):
-        raise ValueError(
-            f"`{call}(bits)` must be from {FEWEST} to {most}, an integer; the parameters' type "
-            f"holds no more; got {bits!r}. One bit has no zero."
-        )
+    bits = check_bits(call, bits, dense)
     search = make(math.inf, per == "channel")
     everywhere = search.same(bits)
     proven = search.certificate(everywhere).upper
-    return _allocation(search, search, everywhere, bits, proven, box, most, curve)
+    return _allocation(search, search, everywhere, bits, proven, box, curve)
 
 
 def _prepared(
@@ -186,8 +187,8 @@ def _prepared(
     seconds: Number,
     search_seconds: Number,
     progress: Callable[[int, Enclosure], None] | None,
-) -> tuple[Callable[[float, bool], Search], int, tuple[np.ndarray, np.ndarray]]:
-    """What makes a search for an accuracy; the bits that the type holds; the box."""
+) -> tuple[Callable[[float, bool], Search], ReLUNetwork, tuple[np.ndarray, np.ndarray]]:
+    """What makes a search for an accuracy; the network with NumPy matrices; the box."""
     net = as_network(f"{call}(network, ...)", network)
     layers = as_layers(f"{call}(network, ...)", net, "exact")
     lower, upper = as_box(call, box, layers.inputs)
@@ -199,7 +200,6 @@ def _prepared(
         if not value > 0:
             raise ValueError(f"`{call}({name}=...)` must be positive; got {value}.")
     dense = as_dense(net)
-    most = min(int(np.finfo(p.dtype).nmant) + 1 for p in (*dense.weights, *dense.biases))
 
     def certify(other: ReLUNetwork, budget: int, seconds: float) -> Enclosure:
         return enclose(
@@ -227,7 +227,7 @@ def _prepared(
             channels,
         )
 
-    return make, most, (lower, upper)
+    return make, dense, (lower, upper)
 
 
 def _allocation(
@@ -235,17 +235,16 @@ def _allocation(
     search: Search,
     bits: list[np.ndarray],
     uniform: int,
-    accuracy: float,
+    goal: float,
     box: tuple[np.ndarray, np.ndarray],
-    most: int,
     curve: bool,
 ) -> Allocation:
     """The record; `search` has one grid per array, or those of `found`, for the curve."""
     certificate = found.certificate(bits)
-    radius = float(np.maximum(np.abs(box[0]), np.abs(box[1])).max())
+    most = most_bits(search.network)
     numbers = range(FEWEST, most + 1)
-    errors = apriori_errors(search.network, radius, numbers)
-    enough = next((b for b, e in zip(numbers, errors, strict=True) if e <= accuracy), None)
+    errors = apriori_errors(search.network, box, numbers)
+    enough = next((b for b, e in zip(numbers, errors, strict=True) if e <= goal), None)
     shown = range(FEWEST, min(most, max(uniform + 2, enough or 0)) + 1)
 
     def errors_of(b: int) -> tuple[float, float]:
@@ -261,6 +260,7 @@ def _allocation(
         certificate,
         tuple(bits),
         found.total(bits),
+        goal,
         uniform,
         enough,
         drawn,

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 
 from ..networks import ReLUNetwork, SparseMatrix
 from ..quantizers import AbsMax, AbstractQuantizer
 
+# The symmetric grid of one bit has no zero, so that it changes the network's structure.
+FEWEST = 2
 # Per layer the grid of the matrix and the grid of the bias.
 Grids: TypeAlias = tuple[tuple[AbstractQuantizer, AbstractQuantizer], ...]
 
@@ -56,6 +59,24 @@ def check_on_grids(call: str, network: Any, like: ReLUNetwork, grids: Grids) -> 
                     "others."
                 )
     return network
+
+
+def check_bits(call: str, bits: Any, network: ReLUNetwork) -> int:
+    """The bits, if they are a whole number from 2 to what the parameters' type holds."""
+    most = most_bits(network)
+    whole = isinstance(bits, (int, np.integer)) and not isinstance(bits, bool)
+    if not (whole and FEWEST <= bits <= most):
+        raise (ValueError if whole else TypeError)(
+            f"`{call}(bits=...)` must be a whole number from {FEWEST} to {most}, which the "
+            f"parameters' type holds; got {bits!r}. One bit has no zero."
+        )
+    return int(bits)
+
+
+def most_bits(network: ReLUNetwork) -> int:
+    """The bits that the narrowest type of the parameters holds."""
+    arrays = (*network.weights, *network.biases)
+    return min(int(jnp.finfo(np.dtype(p.dtype)).nmant) + 1 for p in arrays)
 
 
 def as_dense(network: ReLUNetwork) -> ReLUNetwork:

@@ -1,5 +1,6 @@
 """The search for few bits: what was tried, and lowering bits while the certificate holds."""
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,13 +10,11 @@ from jaxtyping import Float
 
 from .._misc import shown
 from ..networks import ReLUNetwork
-from ._bit_grids import Grids, check_on_grids, grids_of, to_nearest
+from ._bit_grids import FEWEST, Grids, check_on_grids, grids_of, to_nearest
 from ._enclosure import Enclosure
 from ._pair import Layers, as_layers
 from ._search import BATCH
 
-# The symmetric grid of one bit has no zero, so that it changes the network's structure.
-FEWEST = 2
 _SAMPLES = 4096
 # A certificate with this many boxes often decides already; it is tried before the full one.
 _QUICK = 4 * BATCH
@@ -58,6 +57,7 @@ class Search:
         self.quick: dict[Any, Enclosure] = {}
         # With one or two free inputs a certificate is exact at once.
         self.splits = int((box[1] > box[0]).sum()) > 2
+        self.digests: dict[Any, bytes] = {}
         self.last: tuple[Any, ReLUNetwork] | None = None
         # The parameters that a channel's bits are spent on: its row and its bias.
         self.counts = [w.shape[1] + 1 for w in network.weights]
@@ -85,8 +85,20 @@ class Search:
             call = "allocate_bits(rounding=...)"
             other = check_on_grids(call, self.rounding(self.network, grids), self.network, grids)
             network = min(other, network, key=self._difference)
+            self._check_same(key, network)
         self.last = (key, network)
         return network
+
+    # The network that is returned must be the one that was certified; they are not kept all.
+    def _check_same(self, key: Any, network: ReLUNetwork) -> None:
+        digest = hashlib.sha256()
+        for array in (*network.weights, *network.biases):
+            digest.update(np.asarray(array).tobytes())
+        if self.digests.setdefault(key, digest.digest()) != digest.digest():
+            raise ValueError(
+                "`allocate_bits(rounding=...)` must round alike every time; got two networks for "
+                "the same grids. Fix its key or its seed."
+            )
 
     def sampled(self, bits: Sequence[np.ndarray]) -> float:
         """The largest difference at the points."""

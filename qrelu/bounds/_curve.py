@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..networks import ReLUNetwork
-from ._outward import up
-from ._steps import entry_constant, norm_constant
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -102,21 +98,3 @@ def broken_line(bits: np.ndarray, errors: np.ndarray) -> BrokenLine | None:
     better = count * math.log(max(fit(x)[0], 1e-300) / max(rest, 1e-300)) > 2 * math.log(count)
     bends_up = slope < 0 and -(slope + change) <= 0.5 * -slope
     return BrokenLine(int(bits[k]), bits, line) if better and bends_up else None
-
-
-# Rounding to nearest on the symmetric grid of b bits moves a parameter by at most half a step,
-# magnitude/(2^b - 2), and a few units in the last place of the grid value. A change of at most d
-# everywhere moves the function by at most d K(d), K that of the network's own norms or entries.
-def apriori_errors(network: ReLUNetwork, radius: float, bits: Sequence[int]) -> list[float]:
-    """Bounds of the change by rounding all parameters to these bits, from theory alone."""
-    largest = [float(np.abs(p).max(initial=0)) for p in (*network.weights, *network.biases)]
-    epsilon = max(float(np.finfo(p.dtype).eps) for p in (*network.weights, *network.biases))
-    constants = [norm_constant(network, radius, p) for p in (1.0, math.inf)]
-    constants.append(entry_constant(network, radius))
-    errors = []
-    for b in bits:
-        half = up(max(largest) / (2**b - 2))
-        change = up(up(half * (1 + 4 * epsilon)) + up(4 * epsilon * max(largest)))
-        values = [up(change * constant(change)) for constant in constants]
-        errors.append(min((v for v in values if not math.isnan(v)), default=math.inf))
-    return errors

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ._classes import AbstractFunctionClass
+from ..targets import AbstractFunctionClass
+from ._classes import EncodingRate, encoding_rate
 from ._covering import AbstractSequence, ReLUSequence
 from ._growth import Growth
 from ._outward import Number
@@ -36,7 +37,7 @@ class EncodingCheck(NamedTuple):
 # log2 N(C, e) = O(e^(-(kappa + h)/s)): s <= kappa times the encoding rate.
 def encoding_check(
     gamma: Any,
-    function_class: AbstractFunctionClass,
+    function_class: AbstractFunctionClass | EncodingRate,
     *,
     draws_depend_on_size: bool,
     sequence: AbstractSequence | None = None,
@@ -51,7 +52,7 @@ def encoding_check(
     **Arguments:**
 
     - `gamma`: the rate, a number or the result of `fit_rate`, whose interval is then used.
-    - `function_class`: the class, such as `Hoelder(1.0)`.
+    - `function_class`: the class, such as `targets.Lipschitz()`, or its `encoding_rate`.
     - `draws_depend_on_size`: whether the functions behind the rate were drawn, or chosen, anew for
         every size; must be said, and must be true.
     - `sequence`: the families, for their `exponent`; encodable if left out.
@@ -82,7 +83,12 @@ def encoding_check(
             "`encoding_check(gamma, ...)` must be given a rate; got NaN: no rate was established."
         )
     exponent = 1.0 if sequence is None else sequence.exponent
-    limit = exponent * function_class.encoding_rate
+    known = (
+        function_class
+        if isinstance(function_class, EncodingRate)
+        else encoding_rate(function_class)
+    )
+    limit = exponent * known.gamma
     lowest = value if interval is None else min(value, float(interval[0]))
     holds = lowest <= limit
     if math.isinf(limit):

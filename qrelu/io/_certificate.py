@@ -21,6 +21,7 @@ from ._network import read_network
 from ._packed import Packed, read_packed
 
 _FORMAT = "qrelu certificate, version 1"
+_PLAIN = "accuracy rounding per layers bits goal curve finished made_with".split()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +48,9 @@ class FileCertificate:
     - `layers`: per layer `weight` and `bias`, each with `shape`, `dtype`, and the grid: `bits` and
         `step`, one number or one per row.
     - `bits`: `total` of all parameters, `header` of the packed file, `float` of the original
-        parameters; `uniform` and `apriori` per parameter, as in `Allocation`.
-    - `curve`: certified, sampled and a-priori errors against bits, or None.
+        parameters; `uniform` and `apriori` per parameter, for the error `goal`, as in `Allocation`.
+    - `goal`: the accuracy that was asked for, or, for given bits, the error that was proven.
+    - `curve`: certified, sampled and a-priori errors against bits and the knee, or None.
     - `finished`: whether the search for few bits came to its end.
     - `made_with`: versions and device.
     """
@@ -61,6 +63,7 @@ class FileCertificate:
     per: str
     layers: list[dict[str, Any]]
     bits: dict[str, int | None]
+    goal: float
     curve: dict[str, Any] | None
     finished: bool
     made_with: dict[str, str]
@@ -82,6 +85,7 @@ class FileCertificate:
             "per": self.per,
             "layers": self.layers,
             "bits": self.bits,
+            "goal": self.goal,
             "curve": self.curve,
             "finished": self.finished,
             "made_with": self.made_with,
@@ -151,6 +155,7 @@ def save_certificate(
             "uniform": allocation.uniform,
             "apriori": allocation.apriori,
         },
+        goal=float(allocation.goal),
         curve=_plain_curve(allocation.curve),
         finished=allocation.finished,
         made_with=_environment(),
@@ -205,7 +210,9 @@ def load_certificate(path: str | os.PathLike) -> FileCertificate:
             enclosure=Enclosure.from_dict(record["enclosure"]),
             **{
                 name: record[name]
-                for name in ("accuracy rounding per layers bits curve finished made_with".split())
+                for name in (
+                    "accuracy rounding per layers bits goal curve finished made_with".split()
+                )
             },
         )
         if certificate.to_dict() != record:
