@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from qrelu import bounds, quantizers, rates
+from qrelu import bounds, quantizers, rates, targets
 
 SHALLOW = bounds.ReLUSequence(bounds.Growth(2.0), bounds.Growth(1.0))
 LOG_DEEP = bounds.ReLUSequence(bounds.Growth(1.0, log_power=1.0), bounds.Growth(1.0, power=2.0))
@@ -142,19 +142,22 @@ def test_bits_of_the_schedule_grow_as_said():
 @pytest.mark.parametrize(
     "function_class, rate",
     [
-        (bounds.Hoelder(0.5), 0.5),
-        (bounds.Sobolev(2, 1.0, dimension=3), 2 / 3),
-        (bounds.Sobolev(1), 1.0),
-        (bounds.Besov(1.0, 0.9, 0.5), 1.0),
-        (bounds.Besov(2.0, math.inf, math.inf, 4), 0.5),
-        (bounds.BoundedVariation(), 1.0),
-        (bounds.Cartoon(2.0), 1.0),
-        (bounds.Cartoon(2.0, 3), 0.5),
+        (targets.Hoelder(0.5), 0.5),
+        (targets.Sobolev(2, 1.0, dimension=3), 2 / 3),
+        (targets.Sobolev(1), 1.0),
+        (targets.Besov(1.0, 0.9, 0.5), 1.0),
+        (targets.Besov(2.0, math.inf, math.inf, 4), 0.5),
+        (targets.BoundedVariation(), 1.0),
+        (targets.Cartoon(2.0), 1.0),
+        (targets.Cartoon(2.0, 3), 0.5),
+        (targets.Lipschitz(3.0), 1.0),
+        (targets.PiecewiseSmooth(1.5, 2), 1.5),
     ],
 )
 def test_encoding_rates(function_class, rate):
-    assert function_class.encoding_rate == pytest.approx(rate)
-    assert function_class.source and function_class.norm == "L2"
+    known = bounds.encoding_rate(function_class)
+    assert known.gamma == pytest.approx(rate)
+    assert known.source and known.norm == "L2"
 
 
 def test_lipschitz_bits_are_attained():
@@ -192,7 +195,7 @@ def test_the_constant_sequence_needs_too_many_bits():
 
 
 def test_the_check():
-    lipschitz = bounds.Hoelder(1.0)
+    lipschitz = targets.Hoelder(1.0)
     good = bounds.encoding_check(0.97, lipschitz, draws_depend_on_size=True)
     assert good.holds and good.limit == 1.0 and "compatible" in good.verdict
     bad = bounds.encoding_check(1.9, lipschitz, draws_depend_on_size=True)
@@ -213,20 +216,20 @@ def test_the_check():
 
 def test_the_check_refuses_single_functions():
     with pytest.raises(ValueError, match="a single function.*has no encoding limit"):
-        bounds.encoding_check(2.0, bounds.Hoelder(1.0), draws_depend_on_size=False)
+        bounds.encoding_check(2.0, targets.Hoelder(1.0), draws_depend_on_size=False)
 
 
 @pytest.mark.parametrize(
     "make, text",
     [
-        (lambda: bounds.Hoelder(0.0), "smoothness=....*positive and finite; got 0"),
-        (lambda: bounds.Sobolev(1.0, 0.5), "p=....*at least 1"),
-        (lambda: bounds.Sobolev(0.5, 1.0), "above d max.* = 0.5"),
-        (lambda: bounds.Sobolev(1.0, 2.0, 0), "dimension=....*at least 1"),
-        (lambda: bounds.Besov(1.0, 0.0), "p=....*positive"),
-        (lambda: bounds.Besov(1.0, 1.0, -1.0), "q=....*positive"),
-        (lambda: bounds.Besov(1.5, 0.5), "not compact in L2"),
-        (lambda: bounds.Cartoon(1.0, 1), "dimension=....*at least 2"),
+        (lambda: targets.Hoelder(0.0), "smoothness=....*positive and finite; got 0"),
+        (lambda: targets.Sobolev(1.0, 0.5), "p=....*at least 1"),
+        (lambda: targets.Sobolev(0.5, 1.0), "above d max.* = 0.5"),
+        (lambda: targets.Sobolev(1.0, 2.0, 0), "dimension=....*at least 1"),
+        (lambda: targets.Besov(1.0, 0.0), "p=....*positive"),
+        (lambda: targets.Besov(1.0, 1.0, -1.0), "q=....*positive"),
+        (lambda: targets.Besov(1.5, 0.5), "not compact in L2"),
+        (lambda: targets.Cartoon(1.0, 1), "dimension=....*at least 2"),
         (lambda: bounds.Growth(0.0), "positive coefficient"),
         (lambda: bounds.Growth(1.0)(1), "at least 2; got 1"),
         (lambda: bounds.ReLUSequence(bounds.Growth(1.0), bounds.Growth(1.0), 0), "positive int"),
@@ -240,7 +243,7 @@ def test_the_check_refuses_single_functions():
         (lambda: bounds.unbounded_line(-1.0, 1.0), "positive numbers"),
         (
             lambda: bounds.encoding_check(
-                math.nan, bounds.BoundedVariation(), draws_depend_on_size=True
+                math.nan, targets.BoundedVariation(), draws_depend_on_size=True
             ),
             "no rate was established",
         ),

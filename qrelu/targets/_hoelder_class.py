@@ -1,0 +1,258 @@
+"""Balls of Lipschitz and Hoelder functions."""
+
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import numpy as np
+
+from ._abstract import AbstractTarget
+from ._class_norms import (
+    BOUNDED,
+    EXACT,
+    VALUES,
+    cells_of,
+    derivative_lines,
+    hoelder_bounds,
+    hoelder_seminorm_of_lines,
+    largest_quotient,
+    mean_derivatives,
+    size_bounds,
+)
+from ._data import Data
+from ._domain import interval
+from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
+from ._piecewise_polynomial import PiecewisePolynomial
+from ._random_paths import centered, displaced, telegraph, weierstrass, zigzag
+from ._repeated_integrals import repeatedly_integrated
+
+
+def _domain_of_lipschitz(value: Sequence[float | int]) -> tuple[float, float]:
+    return interval(value, "Lipschitz(domain=...)")
+
+
+def _domain_of_hoelder(value: Sequence[float | int]) -> tuple[float, float]:
+    return interval(value, "Hoelder(domain=...)")
+
+
+class Lipschitz(AbstractFunctionClass):
+    r"""Functions with $|f(x) - f(y)| \le r |x - y|$ and $|f| \le r$.
+
+    **Arguments:**
+
+    - `radius`: $r$, positive.
+    - `domain`: the interval.
+
+    **Raises:**
+
+    - `ValueError`: for a radius that is not positive and finite, or no interval.
+    """
+
+    radius: float | int = eqx.field(static=True, default=1.0)
+    domain: tuple[float, float] = eqx.field(
+        static=True, default=(0.0, 1.0), converter=_domain_of_lipschitz
+    )
+
+    def __check_init__(self):
+        check_radius("Lipschitz", self.radius)
+
+    @property
+    def name(self) -> str:
+        """How tables and figures call it."""
+        return with_radius("Lipschitz", self.radius)
+
+    @property
+    def definition(self) -> str:
+        """The condition in a line."""
+        return f"|f(x) - f(y)| <= {self.radius:g} |x - y| and |f| <= {self.radius:g}"
+
+    @property
+    def smoothness(self) -> float:
+        """1."""
+        return 1.0
+
+    @property
+    def variables(self) -> int:
+        """1."""
+        return 1
+
+    def why_not_compact(self, p: float) -> str:
+        """Nothing: it is compact in every norm."""
+        return ""
+
+    def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
+        return hoelder_norm(function, 1.0)
+
+    def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
+        return hoelder_draw(rng, 1.0, self.radius, self.domain, cells, kind)
+
+    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+        return hoelder_zigzag(rng, 1.0, self.radius, self.domain, teeth)
+
+
+class Hoelder(AbstractFunctionClass):
+    r"""The ball of $C^s$: $|f^{(k)}(x) - f^{(k)}(y)| \le r |x - y|^{s - k}$ and $|f| \le r$.
+
+    Here $k$ is the largest whole number below $s$: for $s \le 1$ the function itself is Hoelder
+    continuous, for $s = 2$ its derivative is Lipschitz.
+
+    **Arguments:**
+
+    - `smoothness`: $s$, positive, at most 6.
+    - `radius`: $r$, positive.
+    - `domain`: the interval.
+
+    **Raises:**
+
+    - `ValueError`: for numbers that are not positive and finite, a larger smoothness, or no
+        interval.
+    """
+
+    smoothness: float | int = eqx.field(static=True)
+    radius: float | int = eqx.field(static=True, default=1.0)
+    domain: tuple[float, float] = eqx.field(
+        static=True, default=(0.0, 1.0), converter=_domain_of_hoelder
+    )
+
+    def __check_init__(self):
+        check_positive("Hoelder(smoothness=...)", self.smoothness)
+        check_smoothness("Hoelder", self.smoothness)
+        check_radius("Hoelder", self.radius)
+
+    @property
+    def name(self) -> str:
+        """How tables and figures call it."""
+        return with_radius(f"Hoelder {self.smoothness:g}", self.radius)
+
+    @property
+    def definition(self) -> str:
+        """The condition in a line."""
+        k, r = whole_part(self.smoothness), f"{self.radius:g}"
+        f = "f" if k == 0 else f"f^({k})"
+        power = f"|x - y|^{self.smoothness - k:g}"
+        return f"|{f}(x) - {f}(y)| <= {r} {power} and |f| <= {r}"
+
+    @property
+    def variables(self) -> int:
+        """1."""
+        return 1
+
+    def why_not_compact(self, p: float) -> str:
+        """Nothing: it is compact in every norm."""
+        return ""
+
+    def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
+        return hoelder_norm(function, self.smoothness)
+
+    def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
+        return hoelder_draw(rng, self.smoothness, self.radius, self.domain, cells, kind)
+
+    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+        return hoelder_zigzag(rng, self.smoothness, self.radius, self.domain, teeth)
+
+
+# Repeated integrals of more than five steps lose the digits of the highest derivative.
+MOST_SMOOTH = 6
+
+
+def check_smoothness(call: str, smoothness: float | int) -> None:
+    """An error for more derivatives than draws and norms are computed with."""
+    if smoothness > MOST_SMOOTH:
+        raise ValueError(
+            f"`{call}(smoothness=...)` must be at most {MOST_SMOOTH}; got {smoothness:g}. "
+            "Differences of higher order are lost in rounding."
+        )
+
+
+def whole_part(smoothness: float | int) -> int:
+    """The largest whole number below the smoothness."""
+    return math.ceil(smoothness) - 1
+
+
+def hoelder_norm(function: AbstractTarget, smoothness: float | int) -> tuple[float, float, str]:
+    r"""Bounds of $\max(\sup |f|, |f^{(k)}|_{s-k})$, and what they rest on."""
+    k = whole_part(smoothness)
+    exponent = smoothness - k
+    cells = cells_of(function)
+    least, most = size_bounds(cells)
+    lines = derivative_lines(function, k)
+    if lines is not None and lines.continuous:
+        seminorm = hoelder_seminorm_of_lines(lines, exponent)
+        return max(least, seminorm), max(most, seminorm), EXACT
+    if k == 0:
+        low, high = hoelder_bounds(function, cells, exponent)
+        return max(least, low), max(most, high), BOUNDED if math.isfinite(high) else VALUES
+    means, h, rounding = mean_derivatives(function, k, cells.noise)
+    low = largest_quotient(h * np.arange(means.size), means, exponent)
+    low = max(low - 2 * rounding / h**exponent, 0.0)
+    high = math.inf
+    if k == 1 and not function.breakpoints and cells.continuous:
+        a, b = function.domain
+        high = float(cells.bound.max()) * (b - a) ** (1 - exponent)
+    return max(least, low), max(most, high), BOUNDED if math.isfinite(high) else VALUES
+
+
+def hoelder_draw(
+    rng: np.random.Generator,
+    smoothness: float | int,
+    radius: float | int,
+    domain: tuple[float, float],
+    cells: int,
+    kind: int,
+) -> Data | PiecewisePolynomial:
+    """A random function of norm `radius`: a path, random midpoints, or a Weierstrass sum."""
+    k = whole_part(smoothness)
+    exponent = smoothness - k
+    a, b = domain
+    knots = np.linspace(a, b, cells + 1)
+    recipes = ("random midpoints", "Weierstrass sum", "path")
+    # A path has slopes of one size, which only Lipschitz functions can have at all scales.
+    kind = (kind + 2) % 3 if exponent == 1 else kind % 2
+    if kind == 0:
+        values = displaced(rng, cells, exponent)
+    elif kind == 1:
+        values = weierstrass(rng, cells, exponent)
+    else:
+        values = np.append(0.0, np.cumsum(telegraph(rng, cells))) / cells
+    return _on_the_ball(knots, centered(values), k, smoothness, radius, recipes[kind])
+
+
+# With amplitude A and teeth of length h, |f(x) - f(y)| <= min(2 A |x - y|/h, 2 A), which is at most
+# 2 A (|x - y|/h)^a, and equal to that over one tooth: A = r h^a/2.
+def hoelder_zigzag(
+    rng: np.random.Generator,
+    smoothness: float | int,
+    radius: float | int,
+    domain: tuple[float, float],
+    teeth: int,
+) -> Data | PiecewisePolynomial:
+    """The zigzag with that many teeth, integrated as often as the class is smooth."""
+    k = whole_part(smoothness)
+    a, b = domain
+    places, signs = zigzag(rng, teeth)
+    name = f"zigzag of {teeth} teeth"
+    return _on_the_ball(a + (b - a) * places, signs, k, smoothness, radius, name)
+
+
+def _on_the_ball(
+    knots: np.ndarray,
+    values: np.ndarray,
+    order: int,
+    smoothness: float | int,
+    radius: float | int,
+    name: str,
+) -> Data | PiecewisePolynomial:
+    """The polygon, integrated `order` times and scaled to the norm `radius`."""
+    exponent = smoothness - order
+    seminorm = (
+        float(np.max(np.abs(np.diff(values)) / np.diff(knots)))
+        if exponent == 1
+        else largest_quotient(knots, values, exponent)
+    )
+    if order == 0:
+        values = values * (radius / max(seminorm, float(np.abs(values).max())))
+        return Data(knots, values, name=name)
+    slopes = np.diff(values) / np.diff(knots)
+    rows = np.stack([values[:-1], slopes], axis=1)
+    rows, size = repeatedly_integrated(knots, rows, order)
+    return PiecewisePolynomial(knots, rows * (radius / max(seminorm, size)), name=name)

@@ -1,0 +1,357 @@
+"""Classes of functions that may jump."""
+
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import numpy as np
+from jax.typing import ArrayLike
+
+from ._abstract import AbstractTarget
+from ._class_norms import BOUNDED, EXACT, VALUES, cells_of, size_bounds, variation_bounds
+from ._data import Data
+from ._domain import interval
+from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
+from ._hoelder_class import check_smoothness, hoelder_draw, hoelder_norm, hoelder_zigzag, whole_part
+from ._limits import Limit, no_limit
+from ._piecewise_polynomial import PiecewisePolynomial
+from ._random_paths import cascade, centered, telegraph
+
+# A steep piece of a draw of bounded variation takes this share of a tooth.
+_STEEP = 1 / 16
+# Two points on both sides of a breakpoint are this many units in the last place apart. For s > 1
+# a Hoelder function on an interval of length u has |f'| of order r (1/u + u^(s - 1)), so that a
+# change by more than this factor times r times the distance needs the end of a piece nearby.
+_ACROSS, _FAR = 16, 1e4
+# Every knot of a polygon is a breakpoint of a function that may jump: few of them.
+_MOST_KINKS = 256
+
+
+def _domain_of_variation(value: Sequence[float | int]) -> tuple[float, float]:
+    return interval(value, "BoundedVariation(domain=...)")
+
+
+def _domain_of_pieces(value: Sequence[float | int]) -> tuple[float, float]:
+    return interval(value, "PiecewiseSmooth(domain=...)")
+
+
+class BoundedVariation(AbstractFunctionClass):
+    r"""Functions on an interval with total variation at most $r$ and $|f| \le r$.
+
+    It holds steps, so it is not compact in the sup norm. Draws are polygons, with steep pieces in
+    place of steps.
+
+    **Arguments:**
+
+    - `radius`: $r$, positive.
+    - `domain`: the interval.
+
+    **Raises:**
+
+    - `ValueError`: for a radius that is not positive and finite, or no interval.
+    """
+
+    radius: float | int = eqx.field(static=True, default=1.0)
+    domain: tuple[float, float] = eqx.field(
+        static=True, default=(0.0, 1.0), converter=_domain_of_variation
+    )
+
+    def __check_init__(self):
+        check_radius("BoundedVariation", self.radius)
+
+    @property
+    def name(self) -> str:
+        """How tables and figures call it."""
+        return with_radius("BV", self.radius)
+
+    @property
+    def definition(self) -> str:
+        """The condition in a line."""
+        return f"variation and |f| <= {self.radius:g}"
+
+    @property
+    def variables(self) -> int:
+        """1."""
+        return 1
+
+    def why_not_compact(self, p: float) -> str:
+        """Empty but for the sup norm."""
+        return _jumps(p)
+
+    def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
+        cells = cells_of(function)
+        sizes, variations = size_bounds(cells), variation_bounds(cells)
+        most = max(sizes[1], variations[1])
+        basis = EXACT if isinstance(function, Data) else BOUNDED if math.isfinite(most) else VALUES
+        return max(sizes[0], variations[0]), most, basis
+
+    def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
+        name, steps = (
+            ("cascade", cascade(rng, cells) * telegraph(rng, cells)),
+            ("staircase", cascade(rng, cells) ** 2),
+            # Few large and many small jumps: the k-th largest has size 1/k.
+            ("jumps", rng.permutation(rng.choice([-1.0, 1.0], cells) / np.arange(1, cells + 1))),
+        )[kind % 3]
+        a, b = self.domain
+        return self._polygon(np.linspace(a, b, cells + 1), np.append(0.0, np.cumsum(steps)), name)
+
+    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+        a, b = self.domain
+        edges = np.arange(1, teeth) / teeth
+        ramp = _STEEP / teeth / 2
+        places = np.concatenate([[0.0], (edges[:, None] + [-ramp, ramp]).ravel(), [1.0]])
+        levels = np.repeat(np.where(np.arange(teeth) % 2 == 0, 1.0, -1.0), 2)
+        levels = levels * rng.choice([-1.0, 1.0])
+        return self._polygon(a + (b - a) * places, levels, f"{teeth} steps up and down")
+
+    def _polygon(self, knots: np.ndarray, values: np.ndarray, name: str) -> Data:
+        values = centered(values)
+        variation = float(np.abs(np.diff(values)).sum())
+        factor = self.radius / max(variation, float(np.abs(values).max()))
+        return Data(knots, values * factor, name=name)
+
+
+class PiecewiseSmooth(AbstractFunctionClass):
+    r"""Functions on an interval that are in the Hoelder ball of $C^s$ between a few points.
+
+    At most `jumps` points, anywhere; between them $|f| \le r$ and
+    $|f^{(k)}(x) - f^{(k)}(y)| \le r |x - y|^{s-k}$ as in `Hoelder`. The one-dimensional kin of
+    `Cartoon`. It is not compact in the sup norm.
+
+    **Arguments:**
+
+    - `smoothness`: $s$, positive, at most 6.
+    - `jumps`: the number of points, at least 1.
+    - `radius`: $r$, positive.
+    - `domain`: the interval.
+
+    **Raises:**
+
+    - `ValueError`: for numbers out of range, or no interval.
+    """
+
+    smoothness: float | int = eqx.field(static=True)
+    jumps: int = eqx.field(static=True, default=1)
+    radius: float | int = eqx.field(static=True, default=1.0)
+    domain: tuple[float, float] = eqx.field(
+        static=True, default=(0.0, 1.0), converter=_domain_of_pieces
+    )
+
+    def __check_init__(self):
+        check_positive("PiecewiseSmooth(smoothness=...)", self.smoothness)
+        check_smoothness("PiecewiseSmooth", self.smoothness)
+        if isinstance(self.jumps, bool) or self.jumps < 1:
+            raise ValueError(
+                f"`PiecewiseSmooth(jumps=...)` must be at least 1; got {self.jumps}. Without jumps "
+                f"it is `Hoelder({self.smoothness:g})`."
+            )
+        check_radius("PiecewiseSmooth", self.radius)
+
+    @property
+    def name(self) -> str:
+        """How tables and figures call it."""
+        return with_radius(f"piecewise smooth {self.smoothness:g}, {self.jumps}", self.radius)
+
+    @property
+    def definition(self) -> str:
+        """The condition in a line."""
+        points = "one point" if self.jumps == 1 else f"{self.jumps} points"
+        return f"{self.radius:g} times the ball of C^{self.smoothness:g} but for {points}"
+
+    @property
+    def variables(self) -> int:
+        """1."""
+        return 1
+
+    def why_not_compact(self, p: float) -> str:
+        """Empty but for the sup norm."""
+        return _jumps(p)
+
+    # A gap at a breakpoint that no Hoelder function of the radius has there takes one of the points
+    # that the class allows.
+    def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
+        cuts = np.asarray(function.breakpoints, float)
+        if whole_part(self.smoothness) == 0 or cuts.size > self.jumps:
+            cuts = cuts[self._gaps(function, cuts)]
+        if cuts.size > self.jumps:
+            if cuts.size <= np.count_nonzero(self._gaps(function, cuts)):
+                return math.inf, math.inf, f"{cuts.size} jumps, {self.jumps} allowed"
+            return 0.0, math.inf, f"{cuts.size} breakpoints, {self.jumps} jumps allowed"
+        ends = [function.domain[0], *cuts.tolist(), function.domain[1]]
+        found = [
+            hoelder_norm(_part(function, u, v), self.smoothness)
+            for u, v in zip(ends, ends[1:], strict=False)
+        ]
+        bases = list(dict.fromkeys(basis for _, _, basis in found))
+        return max(f[0] for f in found), max(f[1] for f in found), ", ".join(bases)
+
+    def _gaps(self, function: AbstractTarget, places: np.ndarray) -> np.ndarray:
+        """At which places values on both sides are farther apart than a Hoelder function's."""
+        if not places.size:
+            return np.zeros(0, bool)
+        step = _ACROSS / 2 * np.spacing(np.abs(places))
+        values = np.asarray(function(np.stack([places - step, places + step])), np.float64)
+        allowed = self.radius * (2 * step) ** min(self.smoothness, 1.0)
+        noise = _ACROSS * np.finfo(float).eps * np.abs(values).max()
+        return np.abs(values[1] - values[0]) > _FAR * allowed + noise
+
+    def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
+        if whole_part(self.smoothness) == 0:
+            cells = min(cells, _MOST_KINKS)
+        smooth = hoelder_draw(rng, self.smoothness, self.radius, self.domain, cells, kind)
+        return self._with_jumps(rng, smooth, f"jumps and {smooth.name}")
+
+    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+        smooth = hoelder_zigzag(rng, self.smoothness, self.radius, self.domain, teeth)
+        return self._with_jumps(rng, smooth, f"jumps and {smooth.name}")
+
+    def _with_jumps(
+        self, rng: np.random.Generator, smooth: Data | PiecewisePolynomial, name: str
+    ) -> PiecewisePolynomial:
+        """The smooth part and steps between the largest values that it leaves."""
+        a, b = self.domain
+        places = a + (b - a) * np.sort(rng.uniform(0.05, 0.95, self.jumps))
+        if isinstance(smooth, Data):
+            slopes = np.diff(smooth.values) / np.diff(smooth.knots)
+            rows = np.stack([smooth.values[:-1], slopes], axis=1)
+        else:
+            rows = smooth.coefficients
+        # A piece that a jump cuts in two is bounded anew, by its chords' gaps on top of the values.
+        cells = cells_of(smooth)
+        gaps = float(np.max(cells.bound * cells.width**2)) / 8
+        left = max(self.radius - size_bounds(cells)[1] - gaps, 0.0)
+        knots = np.unique(np.concatenate([smooth.knots, places]))
+        rows = _refined(smooth.knots, rows, knots)
+        level = np.where(np.searchsorted(places, knots[:-1], "right") % 2 == 0, left, -left)
+        rows[:, 0] += level * rng.choice([-1.0, 1.0])
+        return PiecewisePolynomial(knots, rows, name=name)
+
+
+def _refined(knots: np.ndarray, rows: np.ndarray, finer: np.ndarray) -> np.ndarray:
+    """The coefficients of the same function on more knots."""
+    piece = np.clip(np.searchsorted(knots, finer[:-1], "right") - 1, 0, knots.size - 2)
+    shift = finer[:-1] - knots[piece]
+    old = rows[piece]
+    new = np.zeros_like(old)
+    for k in range(old.shape[1]):
+        for j in range(k, old.shape[1]):
+            new[:, k] += old[:, j] * math.comb(j, k) * shift ** (j - k)
+    return new
+
+
+class _Part(AbstractTarget):
+    """A target between two of its breakpoints."""
+
+    whole: AbstractTarget
+    name: str = eqx.field(static=True)
+    domain: tuple[float, float] = eqx.field(static=True)
+    breakpoints: tuple[float, ...] = eqx.field(static=True)
+    singular_ends: tuple[bool, bool] = eqx.field(static=True)
+
+    def __call__(self, x: ArrayLike):
+        return self.whole(x)
+
+    def derivative(self, x: ArrayLike) -> np.ndarray | None:
+        return self.whole.derivative(x)
+
+    def curvature(self, lower: ArrayLike, upper: ArrayLike) -> np.ndarray | None:
+        return self.whole.curvature(lower, upper)
+
+    def rate(self, family, norm) -> None:
+        return None
+
+    def limit(self, norm, family, size: int) -> Limit:
+        return no_limit("a part of a target")
+
+
+def _part(function: AbstractTarget, lower: float, upper: float) -> AbstractTarget:
+    """The function between two points, a piecewise polynomial if it is one."""
+    if (lower, upper) == tuple(function.domain):
+        return function
+    if isinstance(function, PiecewisePolynomial):
+        knots = function.knots
+        knots = np.concatenate([[lower], knots[(knots > lower) & (knots < upper)], [upper]])
+        rows = _refined(function.knots, function.coefficients, knots)
+        return PiecewisePolynomial(knots, rows, name=function.name)
+    if isinstance(function, Data):
+        knots = function.knots
+        knots = np.concatenate([[lower], knots[(knots > lower) & (knots < upper)], [upper]])
+        values = np.asarray(function(knots))
+        rows = np.stack([values[:-1], np.diff(values) / np.diff(knots)], axis=1)
+        return PiecewisePolynomial(knots, rows, name=function.name)
+    step = _ACROSS / 2 * np.spacing(max(abs(lower), abs(upper)))
+    inside = tuple(c for c in function.breakpoints if lower < c < upper)
+    a, b = function.domain
+    ends = (lower + step * (lower > a), upper - step * (upper < b))
+    return _Part(
+        whole=function,
+        name=function.name,
+        domain=ends,
+        breakpoints=inside,
+        singular_ends=(False, False),
+    )
+
+
+class Cartoon(AbstractFunctionClass):
+    r"""Functions of $d \ge 2$ variables: two $C^\beta$ parts with a $C^\beta$ boundary between.
+
+    It has an encoding rate and no draws.
+
+    **Arguments:**
+
+    - `smoothness`: $\beta$, positive.
+    - `dimension`: $d$.
+    - `radius`: the bound on the parts and on the boundary.
+
+    **Raises:**
+
+    - `ValueError`: for numbers out of range.
+    """
+
+    smoothness: float | int = eqx.field(static=True)
+    dimension: int = eqx.field(static=True, default=2)
+    radius: float | int = eqx.field(static=True, default=1.0)
+    domain: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0))
+
+    def __check_init__(self):
+        check_positive("Cartoon(smoothness=...)", self.smoothness)
+        if self.dimension < 2:
+            raise ValueError(
+                f"`Cartoon(dimension=...)` must be at least 2; got {self.dimension}. In one "
+                "dimension the boundary is a point: use `PiecewiseSmooth`."
+            )
+        check_radius("Cartoon", self.radius)
+
+    @property
+    def name(self) -> str:
+        """How tables and figures call it."""
+        return with_radius(f"cartoon {self.smoothness:g}, d = {self.dimension}", self.radius)
+
+    @property
+    def definition(self) -> str:
+        """The condition in a line."""
+        return f"two C^{self.smoothness:g} parts with a C^{self.smoothness:g} boundary"
+
+    @property
+    def variables(self) -> int:
+        """The dimension."""
+        return self.dimension
+
+    def why_not_compact(self, p: float) -> str:
+        """Empty but for the sup norm."""
+        return _jumps(p)
+
+    def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
+        return 0.0, math.inf, "of several variables"
+
+    def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
+        raise ValueError("`Cartoon(...).draw` must be asked of a class of one variable.")
+
+    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+        raise ValueError("`Cartoon(...).extremal` must be asked of a class of one variable.")
+
+
+def _jumps(p: float) -> str:
+    return (
+        "it holds functions that jump, and no error falls for all of them" if math.isinf(p) else ""
+    )

@@ -1,0 +1,170 @@
+"""Balls of Sobolev functions."""
+
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import numpy as np
+
+from ._abstract import AbstractTarget
+from ._class_norms import (
+    BOUNDED,
+    EXACT,
+    VALUES,
+    cells_of,
+    derivative_lines,
+    lp_bounds,
+    lp_norm_of_lines,
+    sobolev_bounds,
+)
+from ._data import Data
+from ._domain import interval
+from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
+from ._hoelder_class import check_smoothness
+from ._piecewise_polynomial import PiecewisePolynomial
+from ._random_paths import cascade, centered, telegraph
+from ._repeated_integrals import repeatedly_integrated
+
+
+def _domain(value: Sequence[float | int]) -> tuple[float, float]:
+    return interval(value, "Sobolev(domain=...)")
+
+
+class Sobolev(AbstractFunctionClass):
+    r"""The ball of $W^m_p$: $\|f\|_p \le r$ and $\|f^{(m)}\|_p \le r$ on an interval.
+
+    That is the ball of a norm equivalent to the sum of the norms of all derivatives up to $m$. In
+    $d$ variables, on the unit cube, it has an encoding rate and no draws.
+
+    Condition: $m > d \max(1/p - 1/2, 0)$, without which the ball is not compact in $L^2$.
+
+    **Arguments:**
+
+    - `smoothness`: the number $m$ of derivatives, at most 6 in one variable.
+    - `p`: the exponent, from 1 to `math.inf`.
+    - `dimension`: $d$.
+    - `radius`: $r$, positive.
+    - `domain`: the interval.
+
+    **Raises:**
+
+    - `ValueError`: for numbers that break the condition, or are out of range.
+    """
+
+    smoothness: float | int = eqx.field(static=True)
+    p: float | int = eqx.field(static=True, default=2.0)
+    dimension: int = eqx.field(static=True, default=1)
+    radius: float | int = eqx.field(static=True, default=1.0)
+    domain: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0), converter=_domain)
+
+    def __check_init__(self):
+        if not self.p >= 1:
+            raise ValueError(
+                f"`Sobolev(p=...)` must be at least 1 (`math.inf` included); got {self.p}. "
+                "`Besov` admits smaller exponents."
+            )
+        check_compact("Sobolev", self.smoothness, self.p, self.dimension)
+        if self.smoothness != int(self.smoothness):
+            raise ValueError(
+                "`Sobolev(smoothness=...)` must be a whole number of derivatives; got "
+                f"{self.smoothness:g}. `Besov({self.smoothness:g}, p, p)` is its fractional kin."
+            )
+        if self.dimension == 1:
+            check_smoothness("Sobolev", self.smoothness)
+        check_radius("Sobolev", self.radius)
+
+    @property
+    def name(self) -> str:
+        """How tables and figures call it."""
+        dimension = "" if self.dimension == 1 else f", d = {self.dimension}"
+        return with_radius(f"Sobolev {self.smoothness:g},{self.p:g}{dimension}", self.radius)
+
+    @property
+    def definition(self) -> str:
+        """The condition in a line."""
+        derivative = "f'" if self.smoothness == 1 else f"f^({self.smoothness:g})"
+        return f"||f||_{self.p:g} and ||{derivative}||_{self.p:g} <= {self.radius:g}"
+
+    @property
+    def variables(self) -> int:
+        """The dimension."""
+        return self.dimension
+
+    def why_not_compact(self, p: float) -> str:
+        """Empty if $m > d (1/p - 1/q)$ for the norm of $L^q$."""
+        return not_compact(self.smoothness, self.p, self.dimension, p)
+
+    def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
+        order = int(self.smoothness)
+        cells = cells_of(function)
+        least, most = lp_bounds(function, cells, self.p)
+        if (lines := derivative_lines(function, order)) is not None and (
+            order > 1 or cells.continuous
+        ):
+            derivative = lp_norm_of_lines(lines, self.p)
+            return max(least, derivative), max(most, derivative), EXACT
+        low, high = sobolev_bounds(function, cells, order, self.p)
+        most = max(most, high)
+        return max(least, low), most, BOUNDED if math.isfinite(most) else VALUES
+
+    def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
+        signs = telegraph(rng, cells)
+        if kind % 2 == 0:
+            return self._with_derivative(signs, "path")
+        # Equal shares of |f^(m)|^p at every halving would be the path; here they are 1 : 3.
+        weights = cascade(rng, cells)
+        weights = weights if math.isinf(self.p) else weights ** (1 / self.p)
+        return self._with_derivative(signs * weights, "cascade")
+
+    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+        signs = np.where(np.arange(teeth) % 2 == 0, 1.0, -1.0) * rng.choice([-1.0, 1.0])
+        return self._with_derivative(signs, f"zigzag of {teeth} teeth")
+
+    def _with_derivative(self, steps: np.ndarray, name: str) -> Data | PiecewisePolynomial:
+        """The function whose m-th derivative takes these values on equal cells, on the ball."""
+        a, b = self.domain
+        knots = np.linspace(a, b, steps.size + 1)
+        if self.smoothness == 1:
+            heights = np.append(0.0, np.cumsum(steps * np.diff(knots)))
+            function = Data(knots, centered(heights), name=name)
+            return Data(knots, function.values * self._factor(function, steps), name=name)
+        rows, _ = repeatedly_integrated(knots, steps[:, None], int(self.smoothness))
+        function = PiecewisePolynomial(knots, rows, name=name)
+        return PiecewisePolynomial(knots, rows * self._factor(function, steps), name=name)
+
+    def _factor(self, function: Data | PiecewisePolynomial, steps: np.ndarray) -> float:
+        """What brings the function to the norm `radius`."""
+        length = self.domain[1] - self.domain[0]
+        size = np.abs(steps)
+        derivative = (
+            float(size.max())
+            if math.isinf(self.p)
+            else float(np.mean(size**self.p) * length) ** (1 / self.p)
+        )
+        return self.radius / max(derivative, lp_bounds(function, cells_of(function), self.p)[1])
+
+
+def check_compact(call: str, smoothness: float | int, p: float | int, dimension: int) -> None:
+    """An error unless the ball of that smoothness in $L^p$ is compact in $L^2$."""
+    if isinstance(dimension, bool) or dimension < 1:
+        raise ValueError(f"`{call}(dimension=...)` must be at least 1; got {dimension}.")
+    check_positive(f"{call}(smoothness=...)", smoothness)
+    least = dimension * max(1 / p - 1 / 2, 0.0)
+    if not smoothness > least:
+        raise ValueError(
+            f"`{call}(smoothness=...)` must be above d max(1/p - 1/2, 0) = {least:g} for p = {p:g} "
+            f"in dimension {dimension}; got {smoothness:g}. Below that the class is not compact in "
+            "L2, and no number of bits describes it."
+        )
+
+
+def not_compact(smoothness: float | int, p: float | int, dimension: int, norm: float) -> str:
+    """Why a ball of that smoothness in $L^p$ is not compact in the $L^q$ of a norm, or nothing."""
+    least = dimension * max(1 / p - 1 / norm, 0.0)
+    if smoothness > least:
+        return ""
+    where = "the sup norm" if math.isinf(norm) else f"L{norm:g}"
+    return (
+        f"it is compact in {where} only for a smoothness above d (1/p - 1/q) = {least:g}; "
+        f"got {smoothness:g} with p = {p:g}"
+    )
