@@ -46,14 +46,22 @@ class AbstractFamily(eqx.Module):
         """An approximant of `target` with connectivity at most `size`, good in `norm`."""
 
 
-def check_types(call: str, target: Any, norm: Any) -> None:
-    """An error in one sentence for what is no target or no norm."""
+def check_types(call: str, target: Any, norm: Any, *, several: bool = False) -> None:
+    """An error in one sentence for what is no target or no norm.
+
+    And for a target of several variables, unless `several` says that they are welcome.
+    """
     if not isinstance(target, AbstractTarget):
         cure = "Get one by name with `targets.get`, or wrap a function in `targets.Function`."
         raise TypeError(f"`{call}` must get a target; got {_in_words(target)}. {cure}")
     if not isinstance(norm, AbstractNorm):
         cure = "Pass a norm, for example `norms.L2()`."
         raise TypeError(f"`{call}` must get a norm as `norm`; got {_in_words(norm)}. {cure}")
+    if target.dimension > 1 and not several:
+        raise ValueError(
+            f"`{call}` needs a function of one variable; `{target.name}` has {target.dimension}. "
+            'Use `training.Trained(solver="greedy")`, which serves any number.'
+        )
 
 
 def _in_words(value: Any) -> str:

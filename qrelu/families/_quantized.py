@@ -77,7 +77,8 @@ class Quantized(AbstractFamily):
 
         An `Approximant` with values exactly on the grid.
         """
-        check_types("Quantized(family, rule).round(..., target, norm=...)", target, norm)
+        call = "Quantized(family, rule).round(..., target, norm=...)"
+        check_types(call, target, norm, several=True)
         function = approximant.function
         if isinstance(function, ReLUNetwork):
             function = normalize(function)

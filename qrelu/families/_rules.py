@@ -11,7 +11,7 @@ import numpy as np
 
 from ..bounds import bits_per_weight, parameter_lipschitz, rate_step
 from ..networks import ReLUNetwork, SparseMatrix
-from ..norms import AbstractNorm
+from ..norms import AbstractNorm, QuasiMonteCarlo
 from ..quantizers import Uniform, quantize
 from ..targets import AbstractTarget, Data
 from ._family import AbstractFamily
@@ -33,13 +33,19 @@ class Rounded(NamedTuple):
 
 
 class _Extent(NamedTuple):
-    """How far a target is from its chord, and its largest absolute value, from samples."""
+    """How far a target is from its chord, and its largest absolute value, from samples.
+
+    In several variables its range stands in for the distance from the chord.
+    """
 
     scale: float
     largest: float
 
 
 def _extent(target: AbstractTarget) -> _Extent:
+    if target.dimension > 1:
+        values = np.asarray(target(QuasiMonteCarlo(target.domain, _SAMPLES).nodes), np.float64)
+        return _Extent(float(np.ptp(values)) or 1.0, float(np.max(np.abs(values))))
     x = np.linspace(*target.domain, _SAMPLES)
     if isinstance(target, Data):
         x = np.union1d(x, target.knots)
@@ -126,7 +132,7 @@ class MatchedBits(AbstractRule):
         error = _error(norm, function, target)
         lower, upper = target.domain
         floor = _FLOOR * np.finfo(float).eps * _extent(target).largest
-        floor *= (upper - lower) ** (1 / norm.p)
+        floor *= float(np.prod(upper - lower)) ** (1 / norm.p)
         accepted = max(self.factor * error, floor)
         exact = "the target is reproduced up to float64 arithmetic" if error <= floor else ""
         for bits in range(self.least, self.most + 1):
@@ -197,7 +203,7 @@ class TheoryStep(AbstractRule):
             )
         scale = _extent(target).scale
         if isinstance(function, ReLUNetwork):
-            step = _step(function, gamma, max(abs(end) for end in target.domain), scale)
+            step = _step(function, gamma, float(np.max(np.abs(target.domain))), scale)
         else:
             step = _step_of_formula(function, gamma, scale, family.name)
         quantizer = Uniform(step, rounding="toward_zero")

@@ -1,8 +1,9 @@
-"""Measured distances between an approximant and a target on an interval.
+"""Measured distances between an approximant and a target.
 
-Networks, their linear pieces, and the formulas of other families. Integrals over merged breakpoints
-and suprema by refinement, never values on a grid, in NumPy float64 whatever JAX is set to. Every
-distance is a float that carries its own uncertainty.
+Networks, their linear pieces, and the formulas of other families. On an interval: integrals over
+merged breakpoints and suprema by refinement, never values on a grid. On a box of several variables:
+tensor products of Gauss cells, quasi-Monte-Carlo in many dimensions, suprema by search. In NumPy
+float64 whatever JAX is set to, and every distance is a float that carries its own uncertainty.
 """
 
 from ._abstract import AbstractNorm as AbstractNorm

@@ -65,15 +65,26 @@ def _cut(t: np.ndarray, values: np.ndarray, a: float, b: float) -> tuple[np.ndar
     return points, ends
 
 
-def domain(target: Any) -> tuple[float, float]:
-    """The target's domain as two floats."""
+def variables(target: Any) -> int:
+    """How many variables the target has: the length of the ends of its domain."""
     try:
-        a, b = target.domain
+        lower, _ = target.domain
     except AttributeError:
         raise TypeError(
             "`distance(..., target)` must get a target with a domain; got "
             f"{type(target).__name__}. Wrap a function in `targets.Function`."
         ) from None
+    return int(np.size(lower))
+
+
+def domain(target: Any) -> tuple[float, float]:
+    """The target's domain as two floats."""
+    if variables(target) > 1:
+        raise ValueError(
+            "`between(breakpoints, values, target)` needs a function of one variable; "
+            f"`{target.name}` has {variables(target)}. Use `distance(approximant, target)`."
+        )
+    a, b = target.domain
     return float(a), float(b)
 
 

@@ -11,27 +11,33 @@ class Measured(float):
 
     `uncertainty` is absolute: the distance lies within it of the value. It covers the quadrature or
     the search and the rounding of float64 in the two functions, under what `assumption` says.
-    `location` is where the supremum is reached (None for the integral norms).
+    `location` is where the supremum is reached (None for the integral norms), a tuple of
+    coordinates in several variables.
 
     `assumption` is "" for closed forms, "smooth between breakpoints" for quadrature,
     "declared curvature" where the target's own bound on its second derivative was used and
-    "estimated curvature" where second differences took its place.
+    "estimated curvature" where second differences took its place. On a box it is "cells of two
+    sizes", "independent scramblings" (the uncertainty is then half a 99 % interval) or "found by
+    search" for a supremum, which may be missed.
     """
 
     uncertainty: float
-    location: float | None
+    location: float | tuple[float, ...] | None
     assumption: str
 
     def __new__(
         cls,
         value: float,
         uncertainty: float = 0.0,
-        location: float | None = None,
+        location: float | tuple[float, ...] | None = None,
         assumption: str = "",
     ) -> "Measured":
         self = super().__new__(cls, value)
         self.uncertainty = float(uncertainty)
-        self.location = None if location is None else float(location)
+        if isinstance(location, tuple):
+            self.location = tuple(map(float, location))
+        else:
+            self.location = None if location is None else float(location)
         self.assumption = assumption
         return self
 
@@ -39,7 +45,11 @@ class Measured(float):
         return (float(self), self.uncertainty, self.location, self.assumption)
 
     def __repr__(self) -> str:
-        place = "" if self.location is None else f" at x = {self.location:.6g}"
+        place = ""
+        if isinstance(self.location, tuple):
+            place = f" at x = ({', '.join(f'{x:.6g}' for x in self.location)})"
+        elif self.location is not None:
+            place = f" at x = {self.location:.6g}"
         return f"{float(self):.6g} +- {self.uncertainty:.2g}{place}"
 
     __str__ = float.__repr__

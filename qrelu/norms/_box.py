@@ -1,0 +1,213 @@
+"""Distances of functions of several variables, on a box."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..networks import ReLUNetwork, SparseMatrix
+from ._difference import EPS
+from ._measured import Measured
+from ._rules import GaussLegendre, QuasiMonteCarlo
+
+# Up to this many variables integrals are taken by tensor products, beyond by quasi-Monte-Carlo.
+TENSOR = 3
+# Gauss nodes in each cell and axis: a difference with kinks gains nothing from more.
+_NODES = 3
+# Independent scramblings, and the quantile of Student's t for 99 % with 7 degrees of freedom.
+_SCRAMBLINGS, _QUANTILE = 8, 3.499
+# The supremum: points from which the search begins, steps of it, and random directions of a step.
+_STARTS, _SEARCH, _DIRECTIONS = 64, 40, 16
+# Points that are evaluated at once.
+_BLOCK = 2**14
+
+Values = Callable[[np.ndarray], np.ndarray]
+
+
+def distance_on_box(approximant: Any, target: Any, p: float, points: int) -> Measured:
+    r"""The $L^p$ distance on the target's box, for p = 1, 2 or infinite.
+
+    `approximant` is a network with d inputs and one output, or any function that maps points of
+    shape (n, d) to n values. `points` is how many points are spent.
+    """
+    lower, upper = (np.asarray(end, np.float64) for end in target.domain)
+    difference = _difference(approximant, target, len(lower))
+    if p == math.inf:
+        return _supremum(difference, lower, upper, points)
+    if len(lower) <= TENSOR:
+        integral, error, scale = _by_cells(difference, lower, upper, int(p), points)
+        assumption = "cells of two sizes"
+    else:
+        integral, error, scale = _by_scramblings(difference, lower, upper, int(p), points)
+        assumption = "independent scramblings"
+    root = 1 / p
+    value = integral**root
+    gap = max(value - max(integral - error, 0.0) ** root, (integral + error) ** root - value)
+    # A few roundings of both functions, which the integral of their difference inherits.
+    noise = 8 * EPS * scale * float(np.prod(upper - lower)) ** root
+    return Measured(value, gap + noise, assumption=assumption)
+
+
+def _difference(approximant: Any, target: Any, d: int) -> Values:
+    values = values_of(approximant, d)
+
+    def difference(points: np.ndarray) -> np.ndarray:
+        exact = np.asarray(target(points), np.float64)
+        if exact.shape != (len(points),):
+            raise ValueError(
+                "`distance(..., target)` must get a target with one value per point; got the shape "
+                f"{exact.shape} for points of shape {points.shape}."
+            )
+        found = values(points)
+        for word, part in (("a target", exact), ("an approximant", found)):
+            if not np.isfinite(part).all():
+                place = points[~np.isfinite(part)][0].tolist()
+                raise ValueError(
+                    f"`distance(approximant, target)` must get {word} that is finite on the box; "
+                    f"at {place} it is not. Shrink the box, or look for a division by zero."
+                )
+        return found - exact
+
+    return difference
+
+
+def values_of(approximant: Any, d: int) -> Values:
+    """An approximant as a function of points (n, d), in NumPy float64."""
+    if isinstance(approximant, ReLUNetwork):
+        widths = approximant.widths
+        if widths[0] != d or widths[-1] != 1:
+            raise ValueError(
+                f"`distance(approximant, target)` must get a network with {d} inputs and one "
+                f"output; got {widths[0]} and {widths[-1]}. Measure each output by itself."
+            )
+        weights: list[Any] = [
+            w.to_scipy() if isinstance(w, SparseMatrix) else np.asarray(w, np.float64)
+            for w in approximant.weights
+        ]
+        biases = [np.asarray(b, np.float64) for b in approximant.biases]
+        return functools.partial(_realized, weights, biases)
+    if not callable(approximant):
+        raise TypeError(
+            "`distance(approximant, target)` must get a `ReLUNetwork` or a function of points "
+            f"(n, {d}); got {type(approximant).__name__}."
+        )
+
+    def values(points: np.ndarray) -> np.ndarray:
+        found = np.asarray(approximant(points), np.float64)
+        if found.shape not in ((len(points),), (len(points), 1)):
+            raise ValueError(
+                "`distance(approximant, ...)` must get a function with one value per point; got "
+                f"the shape {found.shape} for points of shape {points.shape}."
+            )
+        return found.reshape(len(points))
+
+    return values
+
+
+def _realized(weights: list[Any], biases: list[np.ndarray], points: np.ndarray) -> np.ndarray:
+    parts = []
+    for i in range(0, len(points), _BLOCK):
+        h = points[i : i + _BLOCK].T
+        for k, (w, b) in enumerate(zip(weights, biases, strict=True)):
+            h = w @ (np.maximum(h, 0.0) if k else h) + b[:, None]
+        parts.append(h[0])
+    return np.concatenate(parts)
+
+
+# With G the integral over a large cell by its 2^d parts and C by the large cell alone, the sum of
+# |G - C| over all cells bounds the error of the sum of the C wherever halving a cell does not make
+# its error larger; the finer sum is better still. No cancellation between cells is trusted: where a
+# kink crosses a cell the sign of its error is as good as random.
+def _by_cells(
+    difference: Values, lower: np.ndarray, upper: np.ndarray, p: int, points: int
+) -> tuple[float, float, float]:
+    """The integral of |difference|^p, its uncertainty, and the largest difference."""
+    d = len(lower)
+    large = max(1, int(points ** (1 / d) / (2 * _NODES)))
+    coarse, fine = _cells(tuple(lower), tuple(upper), large), None
+    fine = _cells(tuple(lower), tuple(upper), 2 * large)
+    g, c = np.abs(difference(fine.nodes)), np.abs(difference(coarse.nodes))
+    sums = []
+    for rule, values, each in ((fine, g, 2 * _NODES), (coarse, c, _NODES)):
+        grid = (values**p * rule.weights).reshape((large, each) * d)
+        sums.append(grid.sum(axis=tuple(range(1, 2 * d, 2))))
+    return float(sums[0].sum()), float(np.abs(sums[0] - sums[1]).sum()), float(g.max())
+
+
+def _by_scramblings(
+    difference: Values, lower: np.ndarray, upper: np.ndarray, p: int, points: int
+) -> tuple[float, float, float]:
+    """The same from the spread of independent scramblings: a 99 % interval."""
+    count = 2 ** max(4, (points // _SCRAMBLINGS).bit_length() - 1)
+    means, largest = [], 0.0
+    for seed in range(_SCRAMBLINGS):
+        rule = _scrambled(tuple(lower), tuple(upper), count, seed)
+        values = np.abs(difference(rule.nodes))
+        largest = max(largest, float(values.max()))
+        means.append(float(values**p @ rule.weights))
+    error = _QUANTILE * float(np.std(means, ddof=1)) / math.sqrt(_SCRAMBLINGS)
+    return float(np.mean(means)), error, largest
+
+
+@functools.lru_cache(maxsize=8)
+def _cells(lower: tuple, upper: tuple, cells: int) -> GaussLegendre:
+    box = (np.array(lower), np.array(upper))
+    return GaussLegendre(box, [cells] * len(lower), _NODES)
+
+
+@functools.lru_cache(maxsize=16)
+def _scrambled(lower: tuple, upper: tuple, count: int, seed: int) -> QuasiMonteCarlo:
+    return QuasiMonteCarlo((np.array(lower), np.array(upper)), count, seed=seed)
+
+
+def _supremum(difference: Values, lower: np.ndarray, upper: np.ndarray, points: int) -> Measured:
+    r"""The largest |difference| that a search from many points finds.
+
+    Two searches from different points; what they disagree by is the uncertainty. The value itself
+    is reached, so the truth is never below it, and nothing bounds it from above.
+    """
+    found = [_climbed(difference, lower, upper, points // 2, seed) for seed in range(2)]
+    (value, place), (other, _) = sorted(found, key=lambda pair: -pair[0])
+    return Measured(value, value - other + 4 * EPS * value, tuple(place), "found by search")
+
+
+def _climbed(
+    difference: Values, lower: np.ndarray, upper: np.ndarray, points: int, seed: int
+) -> tuple[float, list[float]]:
+    d, rng = len(lower), np.random.default_rng(seed)
+    count = 2 ** max(6, points.bit_length() - 2)
+    nodes = _scrambled(tuple(lower), tuple(upper), count, seed).nodes
+    # Suprema are often at the edge, where random points are not: half of them are moved there.
+    moved = nodes[: count // 2].copy()
+    axis, side = rng.integers(d, size=len(moved)), rng.integers(2, size=len(moved))
+    moved[np.arange(len(moved)), axis] = np.where(side, upper[axis], lower[axis])
+    nodes = np.concatenate([nodes, moved, _corners(lower, upper)])
+    values = np.abs(difference(nodes))
+    best = np.argsort(-values, kind="stable")[:_STARTS]
+    at, height = nodes[best], values[best]
+    width = (upper - lower) * count ** (-1 / d)
+    size = np.ones(len(at))
+    for _ in range(_SEARCH):
+        directions = np.concatenate([np.eye(d), -np.eye(d), rng.normal(size=(_DIRECTIONS, d))])
+        trial = at[:, None] + size[:, None, None] * width * directions
+        trial = np.clip(trial, lower, upper)
+        tried = np.abs(difference(trial.reshape(-1, d))).reshape(trial.shape[:2])
+        k = np.argmax(tried, axis=1)
+        rows = np.arange(len(at))
+        better = tried[rows, k] > height
+        at = np.where(better[:, None], trial[rows, k], at)
+        height = np.maximum(height, tried[rows, k])
+        size = np.where(better, size, size / 2)
+    best = int(np.argmax(height))
+    return float(height[best]), at[best].tolist()
+
+
+def _corners(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """All corners of the box, up to a thousand of them."""
+    d = min(len(lower), 10)
+    bits = (np.arange(2**d)[:, None] >> np.arange(d)) & 1
+    ends = np.tile(lower, (2**d, 1))
+    ends[:, :d] = np.where(bits == 1, upper[:d], lower[:d])
+    return ends
