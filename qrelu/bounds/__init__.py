@@ -6,14 +6,16 @@
   `unchanged_decisions`, `enclose_target` (how far a network is from a function), `allocate_bits`
   (the bits that a proven accuracy needs), `certify_bits` (what given bits do), `apriori_bound`
   (from the norms of its layers alone), `difference_bound` (cheap and differentiable).
-- For whole classes: `regime` (the three lower bounds of quantized networks), covering numbers,
-  encoding rates, `encoding_check`.
+- For whole classes: `class_error` (how well a family can do on the worst function), `regime` (the
+  three lower bounds of quantized networks), covering numbers, `encoding_rate`, `encoding_check`.
 """
 
 from ._allocate import Allocation as Allocation
 from ._allocate import allocate_bits as allocate_bits
 from ._allocate import certify_bits as certify_bits
 from ._apriori import apriori_bound as apriori_bound
+from ._class_error import ClassError as ClassError
+from ._class_error import class_error as class_error
 from ._class_steps import necessary_bits as necessary_bits
 from ._class_steps import necessary_step as necessary_step
 from ._class_steps import sufficient_bits as sufficient_bits
