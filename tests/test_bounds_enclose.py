@@ -226,6 +226,28 @@ def test_a_budget_that_runs_out_is_marked():
         assert long.lower <= short.upper and short.lower <= long.upper <= short.upper
 
 
+@pytest.mark.parametrize("inputs", [1, 2])
+@pytest.mark.parametrize("limit", [{"budget": 1}, {"budget": 7}, {"budget": 60}, {"seconds": 1e-9}])
+def test_a_wide_second_network_stays_within_the_budget(inputs, limit):
+    rng = np.random.default_rng(inputs)
+    net, other = _network(rng, (inputs, 4, 4, 1)), _network(rng, (inputs, 200, 30, 1))
+    result = bounds.enclose(net, other, (-1.0, 1.0), gap=1e-13, **limit)
+    assert result.boxes <= limit.get("budget", 1) and not result.complete
+    xs = _points(rng, -np.ones(inputs), np.ones(inputs), 500)
+    assert abs(_values(net, xs) - _values(other, xs)).max() <= result.upper < np.inf
+    assert _largest(net, other, result.witness) >= Fraction(result.lower)
+
+
+def test_more_budget_never_ends_farther_from_the_truth():
+    rng = np.random.default_rng(12)
+    for inputs in (1, 2):
+        net, other = _network(rng, (inputs, 8, 8, 1)), _network(rng, (inputs, 20, 8, 1))
+        uppers = [
+            bounds.enclose(net, other, (-1.0, 1.0), budget=4**k, gap=1e-9).upper for k in range(8)
+        ]
+        assert uppers[-1] == pytest.approx(min(uppers)) and uppers[0] > 1.5 * uppers[-1]
+
+
 def test_a_point_is_a_box():
     rng = np.random.default_rng(4)
     net = _network(rng, (3, 6, 2))

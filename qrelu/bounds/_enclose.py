@@ -62,7 +62,8 @@ def enclose(
     - `box`: the ends (lower, upper), each a number or an array of shape $(N_0,)$.
     - `gap`: the search ends when `upper` $\le (1 +$ `gap` $)\,$`lower`.
     - `budget`: most pieces, cells or boxes.
-    - `seconds`: most seconds for splitting boxes, without what compilation takes.
+    - `seconds`: most seconds for cutting cells or splitting boxes, without what compilation takes.
+        With one or two free inputs the cells are bounded after that, which takes as long again.
     - `evaluation`: whose rounding errors are inside: None for each network's own floating type, a
         floating type such as "float32" for both, or "exact" for the functions in real arithmetic.
         With "exact" and one free input, rationals close the gap where floats do not.
@@ -116,19 +117,24 @@ def enclose(
 
 def _find(a: Layers, b: Layers, lower_end, upper_end, gap, budget: int, seconds) -> _Found:
     free = int((upper_end > lower_end).sum())
+    deadline = time.perf_counter() + seconds
+
+    def late() -> bool:
+        return time.perf_counter() > deadline
+
     if free == 0:
         cells = lower_end[None, None, :]
         bounds = bound_cells(a, b, cells, np.zeros(1))
         return _Found(float(bounds.upper[0]), cells[0], "pieces", 1, True)
     if free == 1:
-        return _on_segment(a, b, lower_end, upper_end, budget, gap)
+        return _on_segment(a, b, lower_end, upper_end, budget, gap, late)
     if free == 2:
-        return _on_rectangle(a, b, lower_end, upper_end, budget)
+        return _on_rectangle(a, b, lower_end, upper_end, budget, late)
     return _by_search(a, b, lower_end, upper_end, gap, budget, seconds)
 
 
-def _on_segment(a: Layers, b: Layers, start, end, budget: int, gap: Number) -> _Found:
-    cells, complete = cut_segment(a, b, start, end, budget)
+def _on_segment(a: Layers, b: Layers, start, end, budget: int, gap: Number, late) -> _Found:
+    cells, complete = cut_segment(a, b, start, end, budget, late)
     bounds = bound_cells(a, b, cells, np.zeros(len(cells)))
     best = np.argsort(-bounds.near)[:_CANDIDATES]
     candidates = cells[best, bounds.vertex[best]]
@@ -140,8 +146,8 @@ def _on_segment(a: Layers, b: Layers, start, end, budget: int, gap: Number) -> _
     return _Found(upper, candidates, "pieces", len(cells), complete)
 
 
-def _on_rectangle(a: Layers, b: Layers, lower, upper, budget: int) -> _Found:
-    cells, delta, complete = cut_rectangle(a, b, lower, upper, budget)
+def _on_rectangle(a: Layers, b: Layers, lower, upper, budget: int, late) -> _Found:
+    cells, delta, complete = cut_rectangle(a, b, lower, upper, budget, late)
     bounds = bound_cells(a, b, cells, delta)
     best = np.argsort(-bounds.near)[:_CANDIDATES]
     candidates = np.clip(cells[best, bounds.vertex[best]], lower, upper)

@@ -1,5 +1,7 @@
 """Cutting a segment at every kink of two networks."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ._pair import Layers
@@ -8,8 +10,18 @@ from ._pair import Layers
 # Between neighboring nodes every unit of the layers before is affine, so the sign of a
 # pre-activation changes at most once. Nodes need not be exact: what is proven on the cells holds
 # wherever they end, and is tight when they end within rounding of the kinks.
-def cut_segment(net: Layers, other: Layers, start: np.ndarray, end: np.ndarray, budget: int):
-    """Cells (K, 2, inputs) that cover a segment parallel to an axis, and whether all was cut."""
+def cut_segment(
+    net: Layers,
+    other: Layers,
+    start: np.ndarray,
+    end: np.ndarray,
+    budget: int,
+    late: Callable[[], bool],
+):
+    """Cells (K, 2, inputs) that cover a segment parallel to an axis, and whether all was cut.
+
+    There are `budget` cells at most; nothing is cut any more when it is `late`.
+    """
     axis = int((end > start).argmax())
     x = np.array([start[axis], end[axis]])
 
@@ -19,17 +31,21 @@ def cut_segment(net: Layers, other: Layers, start: np.ndarray, end: np.ndarray, 
         return result
 
     complete = True
-    hidden = max(len(net.weights), len(other.weights)) - 1
-    for layer in range(hidden):
+    for layer in range(max(len(net.weights), len(other.weights)) - 1):
+        if late() or len(x) > budget:
+            complete = False
+            break
         fresh = [x]
         for network in (net, other):
             if layer < len(network.weights) - 1:
                 z = _pre_activations(network, points(x), layer)
                 fresh.append(_zeros(z, x))
-        x = np.unique(np.concatenate(fresh))
-        if len(x) - 1 > budget:
-            complete = layer == hidden - 1
-            break
+        more = np.setdiff1d(np.concatenate(fresh), x)
+        room = budget + 1 - len(x)
+        if len(more) > room:
+            # Some of them, from everywhere.
+            more, complete = more[np.arange(room) * len(more) // room], False
+        x = np.sort(np.concatenate([x, more]))
     nodes = points(x)
     return np.stack([nodes[:-1], nodes[1:]], 1), complete
 

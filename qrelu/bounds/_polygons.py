@@ -1,5 +1,6 @@
 """Cutting a rectangle into the polygons on which two networks are both affine."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -7,8 +8,8 @@ import numpy as np
 from ._cells import UNIT
 from ._pair import Layers, product
 
-# Cells that are cut together: their arrays stay in a processor's cache.
-_TOGETHER = 4096
+# Cells that are cut together, at most, and numbers in one of their arrays: a processor's cache.
+_TOGETHER, _NUMBERS = 4096, 2**18
 # A value is zero below this many rounding units of the sum of its absolute terms.
 _SNAP = 64 * UNIT
 
@@ -27,32 +28,49 @@ class _Polygons(NamedTuple):
 # the exact cell lies in conv(vertices) + [-delta, delta]^2 with delta = 8 n units. Where signs
 # do not form one run, rounding has the say and the cell is not cut; what is proven on the cells
 # holds wherever they are cut.
-def cut_rectangle(net: Layers, other: Layers, lower: np.ndarray, upper: np.ndarray, budget: int):
-    """Cells (K, m, inputs), the distances delta (K,) of the proof, and whether all was cut."""
+def cut_rectangle(
+    net: Layers,
+    other: Layers,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    budget: int,
+    late: Callable[[], bool],
+):
+    """Cells (K, m, inputs), the distances delta (K,) of the proof, and whether all was cut.
+
+    There are `budget` cells at most; nothing is cut any more when it is `late`.
+    """
     axes = np.flatnonzero(upper > lower)
     (a, b), (c, d) = np.stack([lower[axes], upper[axes]], 1)
     start = _Polygons(
         np.array([[[a, c], [b, c], [b, d], [a, d]]]), np.array([4]), np.zeros(1, dtype=int)
     )
-    reduced = [_reduce(network, lower, axes) for network in (net, other)]
-    hidden = max(len(net.weights), len(other.weights)) - 1
+    # Layer by layer, both networks.
+    steps = [
+        (_reduce(network, lower, axes), layer)
+        for layer in range(max(len(net.weights), len(other.weights)) - 1)
+        for network in (net, other)
+        if layer < len(network.weights) - 1
+    ]
     stack, leaves = [(0, start)], []
     cells, complete = 1, True
     while stack:
-        layer, polygons = stack.pop()
-        if layer == hidden or cells > budget:
-            complete &= layer == hidden
+        step, polygons = stack.pop()
+        room = budget - cells
+        if step == len(steps) or room <= 0 or late():
+            complete &= step == len(steps)
             leaves.append(polygons)
             continue
         before = len(polygons.count)
-        for network in reduced:
-            if layer < len(network.weights) - 1:
-                polygons = _cut(polygons, *_lines(network, polygons, layer))
+        polygons, whole = _cut(polygons, *_lines(steps[step][0], polygons, steps[step][1]), room)
+        complete &= whole
         cells += len(polygons.count) - before
-        for i in range(0, len(polygons.count), _TOGETHER):
-            part = _Polygons(*(column[i : i + _TOGETHER] for column in polygons))
+        units = 1 if step + 1 == len(steps) else len(steps[step + 1][0].biases[steps[step + 1][1]])
+        together = min(_TOGETHER, max(1, _NUMBERS // units))
+        for i in range(0, len(polygons.count), together):
+            part = _Polygons(*(column[i : i + together] for column in polygons))
             most = int(part.count.max())
-            stack.append((layer + 1, part._replace(vertices=part.vertices[:, :most])))
+            stack.append((step + 1, part._replace(vertices=part.vertices[:, :most])))
 
     most = max(part.vertices.shape[1] for part in leaves)
     flat = np.concatenate([_widen(part.vertices, most) for part in leaves])
@@ -86,9 +104,12 @@ def _lines(network: Layers, polygons: _Polygons, layer: int):
     return c, g, center
 
 
-def _cut(polygons: _Polygons, c: np.ndarray, g: np.ndarray, center: np.ndarray) -> _Polygons:
-    """Cut every cell by the line of every unit."""
+def _cut(
+    polygons: _Polygons, c: np.ndarray, g: np.ndarray, center: np.ndarray, room: int
+) -> tuple[_Polygons, bool]:
+    """Cut every cell by the line of every unit, with `room` more cells; whether it was enough."""
     vertices, count, cuts = polygons
+    whole = True
     reach = abs(vertices - center[:, None]).max(1).T
     size = (
         abs(c)
@@ -112,6 +133,11 @@ def _cut(polygons: _Polygons, c: np.ndarray, g: np.ndarray, center: np.ndarray) 
         here, made = _split(vertices[at], count[at], s, snap[unit, mother])
         if len(here) == 0:
             continue
+        left = room + len(polygons.count) - len(count)
+        if len(here) > left:
+            here, made, whole = here[:left], [part[:left] for part in made], False
+            if left == 0:
+                break
         at, m = at[here], made[0].shape[1]
         vertices = _widen(vertices, m)
         m = vertices.shape[1]
@@ -124,7 +150,7 @@ def _cut(polygons: _Polygons, c: np.ndarray, g: np.ndarray, center: np.ndarray) 
         parent = np.concatenate([parent, parent[at]])
         most = int(count.max())
         vertices = vertices[:, :most]
-    return _Polygons(vertices, count, cuts)
+    return _Polygons(vertices, count, cuts), whole
 
 
 def _split(vertices: np.ndarray, count: np.ndarray, s: np.ndarray, snap: np.ndarray):
