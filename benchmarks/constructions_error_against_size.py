@@ -69,7 +69,9 @@ def cases() -> list[Case]:
     xy = lambda x: x[:, 0] * x[:, 1]  # noqa: E731
     found = [
         Case("square", "exponential", None, [c.square(levels=m) for m in range(1, 13)], xx),
-        Case("product, D = 1", "exponential", None, [c.product(4.0**-m) for m in range(2, 12)], xy),
+        Case(
+            "product, D = 1", "exponential", None, [c.product(levels=m) for m in range(1, 11)], xy
+        ),
         Case(
             "product, D = 4", "exponential", None, [c.product(4.0**-m, 4) for m in range(1, 10)], xy
         ),
@@ -143,21 +145,21 @@ def cases() -> list[Case]:
             "two_value_square",
             "exponential",
             None,
-            [c.two_value_square(m) for m in range(1, 9)],
+            [c.two_value_square(levels=m) for m in range(1, 9)],
             xx,
         ),
         Case(
             "two_value_product",
             "exponential",
             None,
-            [c.two_value_product(m) for m in range(1, 9)],
+            [c.two_value_product(levels=m) for m in range(1, 9)],
             xy,
         ),
         Case(
             "one_bit_lipschitz: a walk",
             "power",
             1.0,
-            [c.one_bit_lipschitz(rough, p) for p in range(3, 12)],
+            [c.one_bit_lipschitz(rough, steps=2**p) for p in range(3, 12)],
             rough,
         ),
     ]

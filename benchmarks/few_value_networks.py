@@ -24,8 +24,8 @@ from qrelu import bounds, networks
 from qrelu.constructions import (
     best_values,
     few_value_sobolev,
+    few_value_sobolev_counts,
     one_bit_lipschitz,
-    sobolev_counts,
     two_value_sobolev,
 )
 
@@ -88,7 +88,7 @@ def speed() -> None:
             2,
             lambda: two_value_sobolev(FUNCTIONS[2][0], 0.01, dimension=2, order=2),
         ),
-        ("one bit, 2^14 cells", 1, lambda: one_bit_lipschitz(np.sin, 14)),
+        ("one bit, 2^14 cells", 1, lambda: one_bit_lipschitz(np.sin, steps=2**14)),
     ]
     for name, d, build in cases:
         building, result = seconds(build)
@@ -102,7 +102,7 @@ def speed() -> None:
     print("\nmicroseconds per edge to build one-bit networks")
     per_edge = []
     for p in (11, 13, 15, 17):
-        times = [seconds(one_bit_lipschitz, np.sin, p)[0] for _ in range(3)]
+        times = [seconds(one_bit_lipschitz, np.sin, steps=2**p)[0] for _ in range(3)]
         per_edge.append(1e6 * float(np.median(times)) / (23 * 2**p))
         print(f"  2^{p} cells: {per_edge[-1]:.2f}")
     assert per_edge[-1] < 3 * min(per_edge)
@@ -150,7 +150,7 @@ def entropy() -> None:
             + [k / cells for k in range(0, cells, max(1, cells // 256))]
         )
         for f in functions:
-            result = one_bit_lipschitz(f, p)
+            result = one_bit_lipschitz(f, steps=cells)
             worst = max(worst, float(np.abs(evaluate(result.network, xs[:, None]) - f(xs)).max()))
         bits, signs = result.counts.memory, cells + p + 1
         # No code with fewer bits has a smaller worst error.
@@ -173,7 +173,7 @@ def overhead() -> None:
         rows = []
         for k in (2, 4, 8, 16, 32):
             accuracy = 10.0**-k
-            sizes = sobolev_counts(accuracy, dimension=d, order=n)
+            sizes = few_value_sobolev_counts(accuracy, dimension=d, order=n)
             log = math.log(1 / accuracy)
             # Over the lower bound with constant 1, for depths of order log.
             # N is a power of two above d / (n! accuracy)^(1/n): what that adds is taken out.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qrelu import constructions, networks
-from qrelu.constructions import few_value_sobolev, sobolev_counts, two_value_sobolev
+from qrelu.constructions import few_value_sobolev, few_value_sobolev_counts, two_value_sobolev
 
 
 def _sine(x):
@@ -81,7 +81,7 @@ def _numbers(w):
 def test_two_values(d, n):
     functions, accuracy = FUNCTIONS[d], ACCURACY[d]
     results = [two_value_sobolev(f, accuracy, dimension=d, order=n) for f in functions]
-    sizes = sobolev_counts(accuracy, dimension=d, order=n)
+    sizes = few_value_sobolev_counts(accuracy, dimension=d, order=n)
     _check(results, functions, d, sizes.cells)
     for result, function in zip(results, functions, strict=True):
         assert constructions.alphabet(result.network).tolist() == [-0.5, 0.5]
@@ -121,7 +121,7 @@ def test_counts_are_the_closed_forms(values, d, n):
         built = few_value_sobolev(
             lambda x: 0.25 * x.sum(axis=1), accuracy, dimension=d, order=n, values=values
         )
-        sizes = sobolev_counts(accuracy, dimension=d, order=n, values=values)
+        sizes = few_value_sobolev_counts(accuracy, dimension=d, order=n, values=values)
         assert built.counts.connectivity == sizes.connectivity
         assert built.counts.depth == sizes.depth
         assert built.counts.widths[0] == d and built.counts.widths[-1] == 1
@@ -129,7 +129,7 @@ def test_counts_are_the_closed_forms(values, d, n):
 
 def test_certificate_is_nearly_attained_by_a_constant_and_honest_for_kinks():
     """The rounding of the coefficients adds up for a constant; order 1 allows kinks."""
-    sizes = sobolev_counts(0.1)
+    sizes = few_value_sobolev_counts(0.1)
     worst = 0.0
     for c in np.linspace(-1, 1, 21):
         result = two_value_sobolev(lambda x, c=c: np.full(len(x), c), 0.1)
@@ -159,7 +159,7 @@ def test_scale(values, linear):
     def steep(x):
         return jnp.sin(3 * x[:, 0])
 
-    with pytest.raises(ValueError, match="Multiply `scale` by 4"):
+    with pytest.raises(ValueError, match="Take `scale=4`"):
         few_value_sobolev(steep, 0.1, values=values, linear=linear)
     result = few_value_sobolev(steep, 0.1, values=values, linear=linear, scale=4)
     xs = np.linspace(0, 1, 777)[:, None]
@@ -195,12 +195,12 @@ def test_odd_linear_alphabet():
 
 def test_types_hold_what_they_are_allowed():
     result = two_value_sobolev(_sine, 0.06, dtype=np.float32)
-    cells = sobolev_counts(0.06).cells
+    cells = few_value_sobolev_counts(0.06).cells
     xs = (np.arange(0, 2 * cells + 1, 7) / (2 * cells)).astype(np.float32)[:, None]
     floats = np.asarray(networks.realize(result.network, xs), np.float64)
     assert floats.tolist() == networks.realize_exact(result.network, xs).tolist()
     smooth = two_value_sobolev(_cosine, 0.05, order=3)
-    cells = sobolev_counts(0.05, order=3).cells
+    cells = few_value_sobolev_counts(0.05, order=3).cells
     xs = np.arange(2 * cells + 1)[:, None] / (2 * cells)
     floats = _values(smooth.network, xs)
     assert floats.tolist() == networks.realize_exact(smooth.network, xs)[:, 0].tolist()
@@ -226,7 +226,9 @@ def test_bad_input():
         two_value_sobolev(lambda x: np.sin(3 * x[:, 1]) / 2, 0.5, dimension=2)
     with pytest.raises(ValueError, match=r"slope of derivative \(2,\) along axis 0"):
         two_value_sobolev(lambda x: jnp.cos(1.9 * x[:, 0]) / 2, 0.1, order=3)
-    with pytest.raises(ValueError, match="33 finite numbers"):
+    with pytest.raises(
+        ValueError, match="to 33 values, and so must its derivatives; got the shape"
+    ):
         two_value_sobolev(lambda x: x[0], 0.05)
     with pytest.raises(ValueError, match="NaN or infinity"):
         two_value_sobolev(lambda x: np.where(x[:, 0] > 0.5, np.nan, 0.0), 0.05)

@@ -268,14 +268,16 @@ def test_jax_differentiates_the_function():
         (lambda: _taylor(_mixed, 0.1, 1, 0), r"order.*from 1 to 8; got 0"),
         (lambda: _taylor(_mixed, 0.1, 1, 2, cells=1), "be enough for the accuracy"),
         (lambda: _taylor(_mixed, 1e-4, 4, 1), "2.22 nodes"),
-        (lambda: _taylor(lambda v, x: 2 * _mixed(v, x), 0.1, 1, 2), "bound all derivatives"),
-        (lambda: _taylor(lambda v, x: x, 0.1, 1, 2), "P finite values"),
+        (lambda: _taylor(lambda v, x: 2 * _mixed(v, x), 0.1, 1, 2), "reaches 2.* Take `scale=2`"),
+        (lambda: _taylor(lambda v, x: x[:2], 0.1, 1, 2), r"to . values, and so.*shape \(2, 1\)"),
+        (lambda: _taylor(lambda v, x: math.nan * x, 0.1, 1, 2), "NaN or infinity from the func"),
         (lambda: cached_lipschitz(np.sin, 1.0), "between 0 and 1"),
         (lambda: cached_lipschitz(lambda x: 2 * x, 0.1), r"slope is 2 somewhere.*larger constant"),
         (lambda: cached_lipschitz(lambda x: x[:2], 0.1), "same shape"),
         (lambda: cached_lipschitz(np.sin, 1e-8), "at most 2.22 steps"),
         (lambda: cached_lipschitz(np.sin, 0.1, cells=2, steps=2), "product of at least 11"),
         (lambda: cached_lipschitz(np.sin, 0.1, lipschitz=0.0), "positive and finite"),
+        (lambda: cached_lipschitz(np.sin, cells=4), "an accuracy or both sizes"),
     ],
 )
 def test_bad_input(call, match):

@@ -205,7 +205,7 @@ def test_only_the_stated_parameters_have_fractions():
 def test_by_slopes(power):
     rng = np.random.default_rng(power)
     f = _Walk(rng, 2048)
-    made = constructions.lipschitz_by_slopes(f, 2**power)
+    made = constructions.lipschitz_by_slopes(f, steps=2**power)
     points = [Fraction(i, 4096) for i in range(0, 4097, 5)]
     assert 0 < _worst(made, f, points) <= Fraction(1, 2**power)
     assert made.network.depth == 2 and made.network.widths[1] <= 2**power + 1
@@ -218,7 +218,7 @@ def test_slopes_with_few_bits_and_more_depth(bits, depth):
     """Error 2^-((L-1)b+1) with weights in Q_1^b: the precision bound is within 2^b."""
     power = (depth - 1) * bits + 1
     f = _Walk(np.random.default_rng(bits), 4096)
-    made = constructions.lipschitz_by_slopes(f, 2**power)
+    made = constructions.lipschitz_by_slopes(f, steps=2**power)
     short = constructions.trade_depth_for_precision(made.network, to=paper_grid(1, bits))
     assert short.network.depth <= depth and short.network.width <= 2**power + 1
     points = [[Fraction(i, 512)] for i in range(0, 513, 3)]
@@ -276,7 +276,7 @@ def test_a_steeper_function_is_refused_and_scaled_on_request():
     for make in (
         lambda **k: constructions.lipschitz_by_bits(f, 4, 8, **k),
         lambda **k: constructions.lipschitz_by_lookup(f, 1, 2, 2, per_layer=2, layers=4, **k),
-        lambda **k: constructions.lipschitz_by_slopes(f, 32, **k),
+        lambda **k: constructions.lipschitz_by_slopes(f, steps=32, **k),
     ):
         with pytest.raises(ValueError, match="slopes reach 5.9.*larger `lipschitz`"):
             make()
@@ -325,9 +325,9 @@ def _hole(x):
         ),
         (lambda c: c.lipschitz_by_lookup(np.sin, 1, 0, 1, per_layer=1, layers=1), "groups"),
         (lambda c: c.lipschitz_by_lookup(np.sin, 1, 1, 1, per_layer=4, layers=9), "at most 27"),
-        (lambda c: c.lipschitz_by_slopes(np.sin, 12), "power of two.*got 12. 16"),
+        (lambda c: c.lipschitz_by_slopes(np.sin, steps=12), "power of two.*got 12. 16"),
         (
-            lambda c: c.lipschitz_by_slopes(np.sin, 4, lipschitz=1.1, dtype=np.float32),
+            lambda c: c.lipschitz_by_slopes(np.sin, steps=4, lipschitz=1.1, dtype=np.float32),
             "hold starts and slopes",
         ),
     ],

@@ -42,7 +42,7 @@ FUNCTIONS = [
 def test_error_is_at_most_one_step(p):
     places, worst = set(), 0.0
     for f in FUNCTIONS:
-        result = one_bit_lipschitz(f, p)
+        result = one_bit_lipschitz(f, steps=2**p)
         xs = np.unique(np.concatenate([np.arange(2**p + 1) / 2**p, np.linspace(0, 1, 301)]))
         values = _values(result.network, xs[:, None])
         worst = max(worst, float(np.abs(values - f(xs)).max() * 2**p))
@@ -61,7 +61,7 @@ def test_error_is_at_most_one_step(p):
 def test_largest_of_the_notes():
     """2^14 cells, at points."""
     for f in (np.sin, _zigzag(2, 1000)):
-        result = one_bit_lipschitz(f, 14)
+        result = one_bit_lipschitz(f, steps=2**14)
         xs = np.random.default_rng(0).integers(0, 2**15 + 1, 50) / 2**15
         values = _values(result.network, xs[:, None])
         assert np.abs(values - f(xs)).max() * 2**14 <= 1 + 1e-9
@@ -70,9 +70,9 @@ def test_largest_of_the_notes():
 @pytest.mark.parametrize("scale", [2, 8])
 def test_scale(scale):
     f = lambda x: scale * np.abs(x - 0.7)  # noqa: E731
-    with pytest.raises(ValueError, match=f"Take `scale={scale}`"):
-        one_bit_lipschitz(f, 5)
-    result = one_bit_lipschitz(f, 5, scale=scale)
+    with pytest.raises(ValueError, match=f"Take `lipschitz={scale}`"):
+        one_bit_lipschitz(f, steps=32)
+    result = one_bit_lipschitz(f, steps=32, lipschitz=scale)
     path = networks.pieces(result.network, 0, 1)
     assert set(np.unique(path.slopes)) <= {-float(scale), float(scale)}
     xs = np.linspace(0, 1, 1001)
@@ -87,7 +87,7 @@ def test_in_exact_arithmetic():
     p = 6
     f = FUNCTIONS[8]
     nodes = np.arange(2**p + 1) / 2**p
-    values = networks.realize_exact(one_bit_lipschitz(f, p).network, nodes[:, None])[:, 0]
+    values = networks.realize_exact(one_bit_lipschitz(f, steps=2**p).network, nodes[:, None])[:, 0]
     for i, (value, x) in enumerate(zip(values, nodes, strict=True)):
         k = value * 2**p - 1
         assert k.denominator == 1 and (int(k) - i) % 2 == 0
@@ -95,37 +95,40 @@ def test_in_exact_arithmetic():
 
 
 def test_types():
-    result = one_bit_lipschitz(np.sin, 5, dtype=np.float32)
+    result = one_bit_lipschitz(np.sin, steps=32, dtype=np.float32)
     xs = (np.arange(2**6 + 1) / 2**6).astype(np.float32)[:, None]
     floats = np.asarray(networks.realize(result.network, xs), np.float64)
     assert floats.tolist() == networks.realize_exact(result.network, xs).tolist()
-    with pytest.raises(ValueError, match="at most 16 in float32; got 17"):
-        one_bit_lipschitz(np.sin, 17, dtype=np.float32)
+    with pytest.raises(ValueError, match="at most 2.16 steps in float32; got 2.17"):
+        one_bit_lipschitz(np.sin, steps=2**17, dtype=np.float32)
 
 
 @pytest.mark.parametrize("accuracy", [0.9, 0.5, 0.1, 1 / 64, 0.003])
 def test_accuracy_takes_the_fewest_cells(accuracy):
-    result = one_bit_lipschitz(np.sin, accuracy=accuracy)
+    result = one_bit_lipschitz(np.sin, accuracy)
     assert result.certificate.bound <= accuracy
     assert result.certificate.bound * 2 > accuracy or result.certificate.bound == 0.5
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="got a slope of 2 between"):
-        one_bit_lipschitz(lambda x: 2 * x, 4)
+    with pytest.raises(ValueError, match="slopes of at most that; got 2 between"):
+        one_bit_lipschitz(lambda x: 2 * x, steps=16)
     with pytest.raises(ValueError, match=r"\|f\(0\)\|"):
-        one_bit_lipschitz(lambda x: x + 1.5, 4)
+        one_bit_lipschitz(lambda x: x + 1.5, steps=16)
     with pytest.raises(ValueError, match="NaN or infinity"):
-        one_bit_lipschitz(lambda x: np.where(x < 0.5, x, np.nan), 4)
+        one_bit_lipschitz(lambda x: np.where(x < 0.5, x, np.nan), steps=16)
     with pytest.raises(ValueError, match=r"shape \(17,\)"):
-        one_bit_lipschitz(lambda x: x[:3], 4)
+        one_bit_lipschitz(lambda x: x[:3], steps=16)
     with pytest.raises(ValueError, match="got neither"):
         one_bit_lipschitz(np.sin)
     with pytest.raises(ValueError, match="got both"):
-        one_bit_lipschitz(np.sin, 4, accuracy=0.1)
-    with pytest.raises(ValueError, match="from 1 to 20; got 21"):
-        one_bit_lipschitz(np.sin, 21)
-    with pytest.raises(ValueError, match="must be at least scale"):
-        one_bit_lipschitz(np.sin, accuracy=1e-8)
+        one_bit_lipschitz(np.sin, 0.1, steps=16)
+    with pytest.raises(ValueError, match="from 2 to 1048576; got 2097152"):
+        one_bit_lipschitz(np.sin, steps=2**21)
+    with pytest.raises(ValueError, match="power of two; got 12. 16 is the next"):
+        one_bit_lipschitz(np.sin, steps=12)
+
+    with pytest.raises(ValueError, match="must be at least lipschitz"):
+        one_bit_lipschitz(np.sin, 1e-8)
     with pytest.raises(ValueError, match="power of two"):
-        one_bit_lipschitz(np.sin, 4, scale=0.5)
+        one_bit_lipschitz(np.sin, steps=16, lipschitz=0.5)

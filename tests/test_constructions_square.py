@@ -178,8 +178,8 @@ def test_the_topology_depends_on_the_levels_only():
 @pytest.mark.parametrize(
     "call, match",
     [
-        (lambda: square(), "one of them; got none"),
-        (lambda: square(0.1, levels=2), "one of them; got both"),
+        (lambda: square(), "one of the two; got neither"),
+        (lambda: square(0.1, levels=2), "one of the two; got both"),
         (lambda: square(0.0), r"square\(accuracy=\.\.\.\).*between 0 and 1; got 0\.0"),
         (lambda: square(1.0), "between 0 and 1"),
         (lambda: square(math.nan), "between 0 and 1; got nan"),
@@ -191,7 +191,7 @@ def test_the_topology_depends_on_the_levels_only():
         (lambda: product(0.1, 0), r"radius=\.\.\..*positive and finite; got 0"),
         (lambda: product(0.1, math.inf), "positive and finite; got inf"),
         (lambda: product(-0.1), "between 0 and 1; got -0.1"),
-        (lambda: unit_product(), "one of them; got none"),
+        (lambda: unit_product(), "one of the two; got neither"),
         (lambda: unit_product(levels=0), "at least 1; got 0"),
     ],
 )

@@ -11,7 +11,7 @@ from qrelu.constructions import two_value_product, two_value_square
 
 @pytest.mark.parametrize("r", range(1, 9))
 def test_square_is_the_interpolant(r):
-    result = two_value_square(r)
+    result = two_value_square(levels=r)
     found = networks.pieces(result.network, 0, 1, exact=True)
     knots = [Fraction(k, 2**r) for k in range(2**r + 1)]
     assert found.breakpoints.tolist() == knots
@@ -24,7 +24,7 @@ def test_square_is_the_interpolant(r):
 
 @pytest.mark.parametrize("r", [1, 2, 3, 7, 12, 24])
 def test_counts_and_alphabet(r):
-    square, product = two_value_square(r), two_value_product(r)
+    square, product = two_value_square(levels=r), two_value_product(levels=r)
     assert square.counts.connectivity == 33 * r + 7
     assert square.counts.depth == 2 * r + 3
     assert square.counts.width == (5 if r == 1 else 6)
@@ -38,7 +38,7 @@ def test_counts_and_alphabet(r):
 
 @pytest.mark.parametrize("r", range(1, 6))
 def test_product_has_exactly_the_error_stated(r):
-    result = two_value_product(r)
+    result = two_value_product(levels=r)
     # The midpoints of the sides of the triangles, where the error is largest, are multiples of
     # 2^-r; right at the corners, the multiples of 2^(1-r).
     steps = [Fraction(k, 2**r) for k in range(-(2**r), 2**r + 1)]
@@ -63,27 +63,29 @@ def test_types_hold_what_the_docstring_says(dtype, r):
     rng = np.random.default_rng(0)
     k = np.unique(rng.integers(0, 2 ** (r + 1) + 1, 300))
     xs = (k / 2.0 ** (r + 1)).astype(dtype)[:, None]
-    result = two_value_square(r, dtype=dtype)
+    result = two_value_square(levels=r, dtype=dtype)
     assert all(np.asarray(b).dtype == dtype for b in result.network.biases)
     floats = np.asarray(networks.realize(result.network, xs), np.float64)
     assert floats.tolist() == networks.realize_exact(result.network, xs).tolist()
     pairs = rng.integers(-(2**r), 2**r + 1, (100, 2)) / 2.0**r
-    product = two_value_product(r, dtype=dtype).network
+    product = two_value_product(levels=r, dtype=dtype).network
     floats = np.asarray(networks.realize(product, pairs.astype(dtype)), np.float64)
     assert floats.tolist() == networks.realize_exact(product, pairs).tolist()
     with pytest.raises(ValueError, match="allow_rounding=True"):
-        two_value_square(r + 1, dtype=dtype)
-    assert two_value_square(r + 1, dtype=dtype, allow_rounding=True).counts.depth == 2 * r + 5
+        two_value_square(levels=r + 1, dtype=dtype)
+    assert (
+        two_value_square(levels=r + 1, dtype=dtype, allow_rounding=True).counts.depth == 2 * r + 5
+    )
 
 
 @pytest.mark.parametrize("accuracy", [0.9, 0.1, 1 / 64, 0.01, 1e-6])
 def test_accuracy_takes_the_fewest_levels(accuracy):
     for build in (two_value_square, two_value_product):
-        result = build(accuracy=accuracy)
+        result = build(accuracy)
         assert result.certificate.bound <= accuracy
         r = (result.counts.connectivity - 7) // 33 if build is two_value_square else None
         r = (result.counts.connectivity - 135) // 93 if r is None else r
-        assert r == 1 or build(r - 1).certificate.bound > accuracy
+        assert r == 1 or build(levels=r - 1).certificate.bound > accuracy
 
 
 @pytest.mark.parametrize("build", [two_value_square, two_value_product])
@@ -91,11 +93,11 @@ def test_bad_input(build):
     with pytest.raises(ValueError, match="one of the two; got neither"):
         build()
     with pytest.raises(ValueError, match="one of the two; got both"):
-        build(3, accuracy=0.1)
+        build(0.1, levels=3)
     for accuracy in (0.0, 1.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="strictly between 0 and 1"):
-            build(accuracy=accuracy)
+            build(accuracy)
     with pytest.raises(ValueError, match="at least 1; got 0"):
-        build(0)
+        build(levels=0)
     with pytest.raises(ValueError, match="float32 or float64"):
-        build(3, dtype=np.float16)
+        build(levels=3, dtype=np.float16)

@@ -13,8 +13,8 @@ from ._construction import topology as topology
 from ._designs import Design as Design
 from ._designs import best_design as best_design
 from ._extraction import bit_extraction as bit_extraction
-from ._few_value_counts import SobolevCounts as SobolevCounts
-from ._few_value_counts import sobolev_counts as sobolev_counts
+from ._few_value_counts import FewValueSobolevCounts as FewValueSobolevCounts
+from ._few_value_counts import few_value_sobolev_counts as few_value_sobolev_counts
 from ._few_value_sobolev import few_value_sobolev as few_value_sobolev
 from ._few_value_sobolev import two_value_sobolev as two_value_sobolev
 from ._lifting import lift as lift
@@ -23,7 +23,7 @@ from ._lipschitz_by_lookup import lipschitz_by_lookup as lipschitz_by_lookup
 from ._lipschitz_by_slopes import lipschitz_by_slopes as lipschitz_by_slopes
 from ._memory import BestValues as BestValues
 from ._memory import best_values as best_values
-from ._memory import memory as memory
+from ._memory import few_value_memory as few_value_memory
 from ._one_bit import one_bit_lipschitz as one_bit_lipschitz
 from ._partition import partition_of_unity as partition_of_unity
 from ._piecewise import piecewise_polynomial as piecewise_polynomial
@@ -40,6 +40,7 @@ from ._spline import spline as spline
 from ._square import sawtooth as sawtooth
 from ._square import square as square
 from ._tradeoff import trade_depth_for_precision as trade_depth_for_precision
+from ._two_value_cached import two_value_cached_lipschitz as two_value_cached_lipschitz
 from ._two_values import two_value_product as two_value_product
 from ._two_values import two_value_square as two_value_square
 from ._wave import cosine as cosine

@@ -12,13 +12,36 @@ Number: TypeAlias = float | int | np.number
 
 def check_accuracy(call: str, accuracy: Any) -> float:
     """A number in (0, 1)."""
-    value = _number(f"{call}(accuracy=...)", accuracy)
+    value = check_number(f"{call}(accuracy=...)", accuracy)
     if not 0 < value < 1:
         raise ValueError(
             f"`{call}(accuracy=...)` must lie strictly between 0 and 1; got {accuracy}. It is the "
             "error that the network may have; scale the function if larger errors make sense."
         )
     return value
+
+
+def check_either(call: str, accuracy: Any, name: str, size: Any) -> None:
+    """Exactly one of an accuracy and a size."""
+    if (accuracy is None) == (size is None):
+        raise ValueError(
+            f"`{call}(accuracy, {name}=...)` must be given one of the two; got "
+            f"{'neither' if size is None else 'both'}."
+        )
+
+
+def check_function(call: str, function: Any, name: str = "function") -> None:
+    """Something that can be called."""
+    if not callable(function):
+        raise TypeError(f"`{call}({name})` must be a function of arrays; got {function!r}.")
+
+
+def check_power_of_two(call: str, value: Any, why: str) -> int:
+    """A power of two of at least 1."""
+    number = check_number(call, value)
+    if not (math.isfinite(number) and number >= 1 and math.frexp(number)[0] == 0.5):
+        raise ValueError(f"`{call}` must be a power of two of at least 1; got {value}. {why}")
+    return int(number)
 
 
 def name_of(function: Any) -> str:
@@ -29,7 +52,7 @@ def name_of(function: Any) -> str:
 
 def check_positive(call: str, value: Any) -> float:
     """A positive finite number."""
-    number = _number(call, value)
+    number = check_number(call, value)
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"`{call}` must be positive and finite; got {value}.")
     return number
@@ -51,9 +74,12 @@ def check_whole(call: str, value: Any, lowest: int, most: int | None = None) -> 
 
 def check_dtype(call: str, dtype: Any) -> np.dtype:
     """float32 or float64."""
-    kind = np.dtype(dtype)
-    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"`{call}(dtype=...)` must be float32 or float64; got {kind}.")
+    try:
+        kind = np.dtype(dtype) if dtype is not None else None  # NumPy takes None for float64
+    except TypeError:
+        kind = None
+    if kind is None or kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"`{call}(dtype=...)` must be float32 or float64; got {kind or dtype}.")
     return kind
 
 
@@ -96,8 +122,10 @@ def round_up(value: Fraction) -> float:
     return near if Fraction(near) >= value else math.nextafter(near, math.inf)
 
 
-def _number(call: str, value: Any) -> float:
+def check_number(call: str, value: Any) -> float:
     try:
+        if isinstance(value, bool | np.bool_ | str | bytes):
+            raise TypeError
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"`{call}` must be a number; got {value!r}.") from None

@@ -5,13 +5,23 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import jax
 import numpy as np
 import scipy.sparse
 
 from ..networks import ReLUNetwork, densify
-from ._arguments import Number, check_accuracy, check_positive, check_whole, round_up
+from ._arguments import (
+    Number,
+    check_accuracy,
+    check_function,
+    check_positive,
+    check_whole,
+    name_of,
+    round_up,
+)
 from ._construction import Certificate, Construction, count
 from ._partition import NARROW
+from ._patterns import path_of, patterns_of
 
 # Values of the function are taken to be this close to the true ones, relative to the largest.
 _NOISE = Fraction(1, 2**48)
@@ -20,11 +30,11 @@ _MOST_STEPS = 2**22
 
 def cached_lipschitz(
     function: Callable,
-    accuracy: Number,
+    accuracy: Number | None = None,
     *,
-    lipschitz: Number = 1.0,
     cells: int | None = None,
     steps: int | None = None,
+    lipschitz: Number = 1.0,
 ) -> Construction:
     r"""A Lipschitz function on $[0, 1]$ with fewer weights than steps: depth 5, adapted to it.
 
@@ -40,18 +50,17 @@ def cached_lipschitz(
     $T^2$ units of the type, relative to $1/(Tm)$. In float64 that is nothing; float32 serves for
     some hundred cells.
 
-    With powers of two for $T$, $m$ and $K$ all parameters are multiples of a power of two:
-    `trade_depth_for_precision` makes of them an equal network, deeper, with parameters in
-    $\{\pm 1/2, \pm 1, \pm 3/2\}$ only.
+    With powers of two for $T$, $m$ and $K$ it is exactly the function of
+    `two_value_cached_lipschitz`, all of whose weights are $\pm\tfrac12$.
 
     **Arguments:**
 
     - `function`: $f$, from an array of points to their values, accurate to $2^{-48}$ of the largest
         one.
-    - `accuracy`: the error to reach, in $(0, 1)$.
+    - `accuracy`: the error to reach, in $(0, 1)$. Cells and steps are those with the least bound
+        for the weights; with one of them given, the other is the least that reaches it.
+    - `cells`, `steps`: the numbers $T$ and $m$; both, instead of the accuracy.
     - `lipschitz`: the constant $K$.
-    - `cells`, `steps`: the numbers $T$ and $m$. By default those with the least bound for the
-        weights; if one is given, the other is the least that reaches the accuracy.
 
     **Returns:**
 
@@ -60,7 +69,8 @@ def cached_lipschitz(
 
     **Raises:**
 
-    - `ValueError`: for an accuracy outside of $(0, 1)$, more than $2^{22}$ steps, cells and steps
+    - `ValueError`: unless an accuracy or both cells and steps are given, for an accuracy outside
+      of $(0, 1)$, more than $2^{22}$ steps, cells and steps
       too few for the accuracy, values that are not finite, and a function that is found to have a
       larger Lipschitz constant.
 
@@ -68,15 +78,15 @@ def cached_lipschitz(
     The gate that keeps cells apart, and all constants: derived, above the code.
     """
     call = "cached_lipschitz"
-    error = Fraction(check_accuracy(call, accuracy))
     constant = check_positive(f"{call}(lipschitz=...)", lipschitz)
-    t, m = _sizes(call, error / Fraction(constant), cells, steps)
+    t, m = _sizes(call, accuracy, Fraction(constant), cells, steps)
     if t * m > _MOST_STEPS:
         raise ValueError(
-            f"`{call}(accuracy={accuracy})` must need at most 2^22 steps; got {t * m}. Use a "
-            "larger accuracy."
+            f"`{call}(...)` must need at most 2^22 steps; got {t * m}. Use a larger accuracy."
         )
-    values = np.asarray(function(np.arange(t * m + 1) / (t * m)), dtype=np.float64)
+    check_function(call, function)
+    with jax.enable_x64(True):  # so that functions written with jax.numpy keep float64
+        values = np.asarray(function(np.arange(t * m + 1) / (t * m)), dtype=np.float64)
     if values.shape != (t * m + 1,) or not np.isfinite(values).all():
         raise ValueError(
             f"`{call}(function)` must map an array of points to finite values of the same shape; "
@@ -96,7 +106,7 @@ def cached_lipschitz(
     network = _network(path, t, m, constant / (t * m))
     certificate = Certificate(
         round_up(bound),
-        "the given function",
+        name_of(function),
         ((0.0,), (1.0,)),
         assumptions=f"the Lipschitz constant is at most {constant:g}",
         source="[yarotsky2017], Theorem 2, with another gate: derived",
@@ -105,31 +115,26 @@ def cached_lipschitz(
     return Construction(network, certificate, count(network))
 
 
-# Let v_i = f(i/N) N / K, so |v_{i+1} - v_i| <= 1. With k_i <= v_i < k_i + 2 and k_{i+1} = k_i + 1
-# where v_{i+1} >= k_i + 1, else k_i - 1, again k_{i+1} <= v_{i+1} < k_{i+1} + 2. Between i and
-# i + 1 the path has slope 1 or -1 and v at most that, so v - k - 1 is monotone there and stays in
-# [-1, 1].
-def path_of(values: np.ndarray) -> np.ndarray:
-    """Integers k_i, neighbors different by one, with k_i <= values_i < k_i + 2."""
-    path = [math.floor(values[0])]
-    for v in values[1:].tolist():
-        path.append(path[-1] + (1 if v >= path[-1] + 1 else -1))
-    return np.array(path, dtype=np.int64)
-
-
-def _sizes(call: str, error: Fraction, cells: int | None, steps: int | None) -> tuple[int, int]:
-    """Cells and steps per cell with 1 / (cells * steps) below the error, with room for rounding."""
-    goal = error * (1 - Fraction(1, 2**20))
-    if cells is None and steps is None:
+def _sizes(
+    call: str, accuracy: Any, constant: Fraction, cells: int | None, steps: int | None
+) -> tuple[int, int]:
+    """Cells and steps per cell with K / (cells * steps) below the error, with room for rounding."""
+    t, m = (
+        None if size is None else check_whole(f"{call}({name}=...)", size, 1)
+        for name, size in (("cells", cells), ("steps", steps))
+    )
+    if accuracy is None:
+        if t is None or m is None:
+            raise ValueError(
+                f"`{call}(accuracy, cells=..., steps=...)` must be given an accuracy or both sizes."
+            )
+        return t, m
+    goal = Fraction(check_accuracy(call, accuracy)) / constant * (1 - Fraction(1, 2**20))
+    if t is None and m is None:
         options = [(max(1, math.ceil(1 / (m * goal))), m) for m in range(1, 25)]
         return min(options, key=lambda s: 12 * s[0] + (7 * s[1] - 6) * min(2 ** (s[1] + 1), s[0]))
-    if steps is None:
-        t = check_whole(f"{call}(cells=...)", cells, 1)
-        return t, max(1, math.ceil(1 / (t * goal)))
-    m = check_whole(f"{call}(steps=...)", steps, 1)
-    if cells is None:
-        return max(1, math.ceil(1 / (m * goal))), m
-    t = check_whole(f"{call}(cells=...)", cells, 1)
+    t = t or max(1, math.ceil(1 / ((m or 1) * goal)))
+    m = m or max(1, math.ceil(1 / (t * goal)))
     if t * m * goal < 1:
         raise ValueError(
             f"`{call}(cells={t}, steps={m})` must have a product of at least {math.ceil(1 / goal)} "
@@ -153,23 +158,9 @@ def _sizes(call: str, error: Fraction, cells: int | None, steps: int | None) -> 
 #   4. relu(1 - r + mU - 2 relu(mU - r) - mG);  5. the sum.
 def _network(path: np.ndarray, t: int, m: int, step: float) -> ReLUNetwork:
     """The network whose value at i / (tm) is step * (path_i + 1)."""
-    ends = path[::m]
-    rises = np.diff(ends)
-    residuals = path[:-1].reshape(t, m)[:, 1:] - ends[:-1, None]
-    # m times the residual is a whole number.
-    residuals = m * residuals - rises[:, None] * np.arange(1, m)
-    shapes = np.concatenate([residuals, np.arange(t)[:, None] % 2], axis=1)
-    kinds, member = np.unique(shapes, axis=0, return_inverse=True)
-    member = np.asarray(member).reshape(-1)
-    useful = np.flatnonzero(kinds[:, :-1].any(axis=1))
-    position = np.full(len(kinds), -1)
-    position[useful] = np.arange(useful.size)
-    kinds, member = kinds[useful], position[member]
-    heights, parity = kinds[:, :-1], kinds[:, -1]
+    first, rises, member, parity, heights = patterns_of(path, t, m)
     which, r = np.nonzero(heights)
-    patterns, bumps = len(kinds), len(which)
-
-    start = float(path[0] + 1)
+    patterns, bumps, start = len(heights), len(which), float(first)
     if bumps == 0:  # straight in every cell
         turns = step * np.diff(rises, prepend=0)[None]
         hinges = np.full((t, 1), float(t)), 0.0 - np.arange(t)

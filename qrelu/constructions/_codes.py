@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from ._arguments import check_positive, check_whole
+from ._arguments import check_function, check_number, check_positive, check_whole
 
 # How far the values of a function may differ beyond its Lipschitz constant: rounding.
 _SLACK = 1e-9
@@ -102,12 +102,30 @@ def sigma_delta(
     call = "sigma_delta"
     n, m = check_whole(f"{call}(cells)", cells, 1), check_whole(f"{call}(steps)", steps, 1)
     constant = check_positive(f"{call}(lipschitz=...)", lipschitz)
+    start = check_number(f"{call}(offset=...)", offset)
+    moved = check_number(f"{call}(shift=...)", shift)
+    for name, number in (("offset", start), ("shift", moved)):
+        if not np.isfinite(number):
+            raise ValueError(f"`{call}({name}=...)` must be finite; got {number}.")
+    return encode(call, function, n, m, constant, start, moved)
+
+
+def encode(
+    call: str,
+    function: Callable[[np.ndarray], Any],
+    n: int,
+    m: int,
+    constant: float,
+    offset: float,
+    shift: float = 0.0,
+) -> SigmaDelta:
+    """`sigma_delta` of what has been checked, for the function that was called."""
     first = -1 if shift else 0
     # Places in steps; all of them are whole numbers (halves, quarters with a shift).
-    places = (np.arange(first, n) * m + float(shift))[:, None] + np.arange(m + 1)
+    places = (np.arange(first, n) * m + shift)[:, None] + np.arange(m + 1)
     values = sample(call, function, places / (n * m), constant)
     height = constant / (n * m)
-    f = (values - float(offset)) / height
+    f = (values - offset) / height
     bases = np.rint(f[:, 0])
     return SigmaDelta(
         places[:, 0] / (n * m),
@@ -115,7 +133,7 @@ def sigma_delta(
         modulate(f, bases),
         1 / (n * m),
         height,
-        float(offset),
+        offset,
         height,
     )
 
@@ -134,6 +152,7 @@ def sample(
     call: str, function: Callable[[np.ndarray], Any], points: np.ndarray, lipschitz: float
 ) -> np.ndarray:
     """Values of a function that is constant outside of [0, 1], checked for its constant."""
+    check_function(call, function)
     x = np.clip(points, 0.0, 1.0)
     flat = x.ravel()
     with jax.enable_x64(True):  # so that functions written with jax.numpy keep float64

@@ -10,6 +10,8 @@ from jaxtyping import Float
 
 from ..networks import ReLUNetwork, SparseMatrix
 
+_FORMAT = "qrelu construction certificate, version 1"
+
 
 class Certificate(NamedTuple):
     r"""What is proven about a construction.
@@ -43,11 +45,37 @@ class Certificate(NamedTuple):
         `float` makes the number again.
         """
         return {
-            "format": "qrelu construction certificate, version 1",
+            "format": _FORMAT,
             **self._asdict(),
             "bound": _plain(self.bound),
             "domain": [[_plain(x) for x in end] for end in self.domain],
         }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "Certificate":
+        """The certificate that `to_dict` wrote.
+
+        **Arguments:**
+
+        - `record`: what `to_dict` returned, also after JSON has written and read it.
+
+        **Returns:**
+
+        The `Certificate`.
+
+        **Raises:**
+
+        - `ValueError`: for a record of another format, or without some of its entries.
+        """
+        found = dict(record)
+        if found.pop("format", None) != _FORMAT or set(found) != set(cls._fields):
+            raise ValueError(
+                "`Certificate.from_dict(record)` must get what `to_dict` returned, with the "
+                f'format "{_FORMAT}" and the entries {", ".join(cls._fields)}; got the entries '
+                f"{', '.join(map(str, record)) or 'of an empty record'}."
+            )
+        low, high = (tuple(float(x) for x in end) for end in found["domain"])
+        return cls(**{**found, "bound": float(found["bound"]), "domain": (low, high)})
 
     def __str__(self) -> str:
         relation = "=" if self.exact else "<="
@@ -93,6 +121,12 @@ class Counts(NamedTuple):
         """Bits for all parameters; the codebook and the topology are not counted."""
         return self.connectivity * self.bits
 
+    def __str__(self) -> str:
+        return (
+            f"depth {self.depth}, width {self.width}, connectivity {self.connectivity:,}; "
+            f"{self.values:,} distinct values up to {self.magnitude:g}: {self.memory:,.0f} bits"
+        )
+
 
 class Construction(NamedTuple):
     """A network written down by proof.
@@ -108,54 +142,85 @@ class Construction(NamedTuple):
     certificate: Certificate
     counts: Counts
 
+    def __str__(self) -> str:
+        return f"{self.certificate}\n  {self.counts}"
 
-def count(network: ReLUNetwork) -> Counts:
+
+def count(network: ReLUNetwork | Construction) -> Counts:
     """What a network takes, counted on the network as it is.
 
     **Arguments:**
 
-    - `network`: one network.
+    - `network`: one network, or a construction.
 
     **Returns:**
 
     Its `Counts`.
     """
+    network = network_of("count", network)
     values = alphabet(network)
     return Counts(network.widths, network.connectivity, len(values), network.magnitude)
 
 
-def alphabet(network: ReLUNetwork) -> Float[np.ndarray, " values"]:
+def alphabet(network: ReLUNetwork | Construction) -> Float[np.ndarray, " values"]:
     """The distinct nonzero parameters of a network, ascending.
 
     **Arguments:**
 
-    - `network`: one network.
+    - `network`: one network, or a construction.
 
     **Returns:**
 
     The values in float64.
     """
-    values = [np.unique(v) for _, _, v in _entries(network)]
+    values = [np.unique(v) for _, _, v in _entries(network_of("alphabet", network))]
     every = np.unique(np.concatenate(values)) if values else np.zeros(0)
     return every[every != 0].astype(np.float64)
 
 
-def topology(network: ReLUNetwork) -> str:
+def topology(network: ReLUNetwork | Construction) -> str:
     """A hash of the places of the nonzero parameters: equal for networks that differ in values.
 
     **Arguments:**
 
-    - `network`: one network.
+    - `network`: one network, or a construction.
 
     **Returns:**
 
     64 hexadecimal digits.
     """
+    network = network_of("topology", network)
     digest = hashlib.sha256(str(network.widths).encode())
     for rows, columns, _ in _entries(network):
         order = np.lexsort((columns, rows))
         digest.update(np.stack([rows[order], columns[order]]).astype(np.int64).tobytes() + b"|")
     return digest.hexdigest()
+
+
+def network_of(call: str, network: Any) -> ReLUNetwork:
+    """The one network that is given, alone or in a construction."""
+    found = network.network if isinstance(network, Construction) else network
+    if not isinstance(found, ReLUNetwork):
+        raise TypeError(
+            f"`{call}(network)` must be a `ReLUNetwork` or a `Construction`; got "
+            f"{type(found).__name__}."
+        )
+    if found.weights[0].ndim != 2:
+        raise ValueError(
+            f"`{call}(network)` is for one network; `networks.unstack` takes a stack apart."
+        )
+    return found
+
+
+def passed_on(network: Any, how: str, low: float) -> Certificate:
+    """The certificate of a network equal to the given one where inputs are at least `low`."""
+    if isinstance(network, Construction):
+        known = network.certificate
+        return known._replace(source=f"{known.source}; {how}")
+    inputs = network.widths[0]
+    return Certificate(
+        0.0, "the given network", ((low,) * inputs, (math.inf,) * inputs), exact=True, source=how
+    )
 
 
 def _plain(value: float) -> float | str:

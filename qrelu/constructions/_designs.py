@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..networks import ReLUNetwork
-from ._arguments import check_whole
+from ._arguments import check_whole, name_of
 from ._codes import sample
 from ._construction import Certificate, Construction, count
 from ._extraction import LARGEST_GROUP
@@ -194,13 +194,13 @@ def build(design: Design, function: Callable[[Any], Any], fraction_bits: int) ->
         network = ReLUNetwork([np.zeros((1, 1))], [np.array([value])])
         certificate = Certificate(
             design.bound,
-            "the given function",
+            name_of(function),
             ((0.0,), (1.0,)),
             assumptions="|f(x) - f(y)| <= 1 |x - y|, and its values are computed without error",
         )
         return Construction(network, certificate, count(network))
     if design.name == "slopes":
-        return lipschitz_by_slopes(function, *design.sizes)
+        return lipschitz_by_slopes(function, steps=design.sizes[0])
     # A constant slightly above 1 makes K/(nm) a binary number.
     constant = height(design.steps)[0] * design.steps
     exact = {"allow_rounding": True}  # where floats leave the bound, exact arithmetic is used

@@ -9,7 +9,7 @@ from ._arguments import Number, check_accuracy, check_whole
 from ._few_value_plan import alphabet_for, first_unit, plan, steps
 
 
-class SobolevCounts(NamedTuple):
+class FewValueSobolevCounts(NamedTuple):
     r"""What `few_value_sobolev` takes for a nonlinear alphabet.
 
     **Attributes:**
@@ -32,9 +32,9 @@ class SobolevCounts(NamedTuple):
 
 # A gain of k/2 takes k edges, and so k copies of its source; a unit has as many copies as its
 # consumers need at most. What follows counts edges times copies of their target.
-def sobolev_counts(
+def few_value_sobolev_counts(
     accuracy: Number, *, dimension: int = 1, order: int = 1, values: int = 2
-) -> SobolevCounts:
+) -> FewValueSobolevCounts:
     r"""The size of `few_value_sobolev` for a nonlinear alphabet, in closed form.
 
     With $d$ = `dimension`, $n$ = `order`, $G = (N + 1)^d$ terms per derivative, $t$ digits and
@@ -51,7 +51,7 @@ def sobolev_counts(
 
     **Returns:**
 
-    A `SobolevCounts`.
+    A `FewValueSobolevCounts`.
 
     **Raises:**
 
@@ -59,10 +59,10 @@ def sobolev_counts(
 
     **Reference:** derived, in the code.
     """
-    eps = Fraction(check_accuracy("sobolev_counts", accuracy))
-    d = check_whole("sobolev_counts(dimension)", dimension, 1, 3)
-    n = check_whole("sobolev_counts(order)", order, 1, 3)
-    lam = check_whole("sobolev_counts(values)", values, 2)
+    eps = Fraction(check_accuracy("few_value_sobolev_counts", accuracy))
+    d = check_whole("few_value_sobolev_counts(dimension=...)", dimension, 1, 3)
+    n = check_whole("few_value_sobolev_counts(order=...)", order, 1, 3)
+    lam = check_whole("few_value_sobolev_counts(values=...)", values, 2)
     p, r, t, bound = plan(d, n, eps, lam, False)
     alphabet = alphabet_for(lam, False, t)
     assert isinstance(alphabet, Nonlinear)
@@ -72,7 +72,7 @@ def sobolev_counts(
     total = _inputs_and_tree(d, p) + _hats(d, cells)
     total += _offsets(d, cells, r, stages) + _products(d, cells, r, stages)
     chains, depth = _coefficients(alphabet, d, p, r, t, kept)
-    return SobolevCounts(cells, r, t, depth, total + chains, float(bound))
+    return FewValueSobolevCounts(cells, r, t, depth, total + chains, float(bound))
 
 
 def _inputs_and_tree(d: int, p: int) -> int:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..networks import ReLUNetwork
@@ -16,6 +14,7 @@ from ._arguments import (
     Number,
     check_accuracy,
     check_dtype,
+    check_power_of_two,
     check_whole,
     digits,
     name_of,
@@ -24,12 +23,11 @@ from ._arguments import (
 from ._circuit import Circuit, Wires
 from ._construction import Certificate, Construction, count
 from ._courant import hats, leaves, one
+from ._derivatives import Index, grid_derivatives
 from ._few_value_plan import SobolevPlan, alphabet_for, first_unit, plan
 from ._few_values import parts, products, weigh
 from ._weight import MOST_BITS, check_alphabet, rounded_values
 
-# Derivatives may exceed 1 by so much before the class is said to be left: rounding errors.
-_SLACK = 1e-9
 # Terms of the expansion, (N + 1)^d times the number of derivatives; each takes hundreds of weights.
 _MOST_TERMS = 500_000
 
@@ -64,15 +62,19 @@ def two_value_sobolev(
     **Reference:** [ding2019], Theorem 1 for two values as recalled, not compared with the text;
     construction and bound derived, as of `few_value_sobolev`.
     """
-    return few_value_sobolev(
+    call = "two_value_sobolev"
+    return _sobolev(
+        call,
         function,
         accuracy,
-        dimension=dimension,
-        order=order,
-        derivative=derivative,
-        scale=scale,
-        dtype=dtype,
-        allow_rounding=allow_rounding,
+        dimension,
+        order,
+        2,
+        False,
+        derivative,
+        scale,
+        dtype,
+        allow_rounding,
     )
 
 
@@ -105,8 +107,8 @@ def few_value_sobolev(
     $$\frac{1}{n!}\Big(\frac{d}{N}\Big)^n + \sum_{|\nu| < n} \Big( e + (d + 1)\, |\nu|\, 4^{-r}
       \big(N^{-|\nu|} + e\big)\Big) \le \text{accuracy},$$
 
-    where $e$ is the error of a coefficient and $r$ the levels of squaring. `sobolev_counts` gives
-    depth and connectivity without building anything.
+    where $e$ is the error of a coefficient and $r$ the levels of squaring.
+    `few_value_sobolev_counts` gives depth and connectivity without building anything.
 
     The alphabets are those of `weight`: nonlinear $\{-\tfrac12\} \cup \{2^{-T^j}\}$, or linear
     $\{-1, 1/\lambda, \ldots, (\lambda - 1)/\lambda\}$. Linear alphabets of odd $\lambda$ do not
@@ -146,12 +148,40 @@ def few_value_sobolev(
     compared with the text, for the form of the result; construction and bound derived, in the
     modules of hats and of plans. Local Taylor polynomials as in [yarotsky2017], Theorem 1.
     """
-    call = "few_value_sobolev" if linear or values != 2 else "two_value_sobolev"
-    s = _scale(call, scale)
+    call = "few_value_sobolev"
+    return _sobolev(
+        call,
+        function,
+        accuracy,
+        dimension,
+        order,
+        values,
+        linear,
+        derivative,
+        scale,
+        dtype,
+        allow_rounding,
+    )
+
+
+def _sobolev(
+    call: str,
+    function: Callable,
+    accuracy: Any,
+    dimension: Any,
+    order: Any,
+    values: Any,
+    linear: bool,
+    derivative: Callable | None,
+    scale: Any,
+    dtype: Any,
+    allow_rounding: bool,
+) -> Construction:
+    s = check_power_of_two(f"{call}(scale=...)", scale, "The network doubles its output so often.")
     eps = Fraction(check_accuracy(call, accuracy)) / s
-    d = check_whole(f"{call}(dimension)", dimension, 1, 3)
-    n = check_whole(f"{call}(order)", order, 1, 3)
-    lam = check_whole(f"{call}(values)", values, 2)
+    d = check_whole(f"{call}(dimension=...)", dimension, 1, 3)
+    n = check_whole(f"{call}(order=...)", order, 1, 3)
+    lam = check_whole(f"{call}(values=...)", values, 2)
     kind = check_dtype(call, dtype)
     if linear and lam % 2 and n > 1:
         raise ValueError(
@@ -184,7 +214,7 @@ def _build(
     d: int,
     n: int,
     sizes: SobolevPlan,
-    coefficients: dict[tuple[int, ...], np.ndarray],
+    coefficients: dict[Index, np.ndarray],
     scale: int,
     kind: np.dtype,
 ) -> ReLUNetwork:
@@ -195,7 +225,7 @@ def _build(
     cells = len(coordinates[0])
     grid = np.indices((cells + 1,) * d).reshape(d, -1)
     everywhere = np.arange(grid.shape[1])
-    terms: list[tuple[Wires, Wires | None, tuple[int, ...]]] = [(phi, None, (0,) * d)]
+    terms: list[tuple[Wires, Wires | None, Index]] = [(phi, None, (0,) * d)]
     if n > 1:
         z = _offsets(circuit, alphabet, coordinates)
         # One product for every direction that is not before the last one.
@@ -245,89 +275,16 @@ def _coefficients(
     n: int,
     p: int,
     scale: float,
-) -> dict[tuple[int, ...], np.ndarray]:
-    """D^nu f(m/N) / (nu! N^|nu| scale) for all |nu| < n, checked against the class."""
-    cells = 2**p
-    points = np.indices((cells + 1,) * d).reshape(d, -1).T / cells
-    orders = [nu for nu in itertools.product(range(n), repeat=d) if sum(nu) < n]
-    derivative = derivative or _differentiated(call, function)
-    found = {}
-    for nu in orders:
-        with jax.enable_x64(True):
-            raw = derivative(nu, points) if sum(nu) else function(points)
-            numbers = np.asarray(raw, np.float64)
-        if numbers.size != len(points) or not np.isfinite(numbers).all():
-            raise ValueError(
-                f"`{call}(function, ...)` must return {len(points)} finite numbers for points of "
-                f"the shape {points.shape}, and so must its derivative {nu}; got the shape "
-                f"{numbers.shape}"
-                + ("." if numbers.size != len(points) else " with NaN or infinity.")
-            )
-        found[nu] = numbers.reshape(-1) / scale
-    _check_class(call, found, d, n, cells)
+) -> dict[Index, np.ndarray]:
+    """D^nu f(m/N) / (nu! N^|nu| scale) for all |nu| < n."""
+    indices = [nu for nu in itertools.product(range(n), repeat=d) if sum(nu) < n]
+    found = grid_derivatives(call, function, derivative, indices, 2**p, scale)
     return {
-        nu: np.clip(v, -1, 1) / math.prod(math.factorial(k) for k in nu) / float(cells) ** sum(nu)
+        nu: np.clip(v / scale, -1, 1)
+        / math.prod(math.factorial(k) for k in nu)
+        / float(2**p) ** sum(nu)
         for nu, v in found.items()
     }
-
-
-def _check_class(
-    call: str, found: dict[tuple[int, ...], np.ndarray], d: int, n: int, cells: int
-) -> None:
-    """Derivatives up to order n - 1 at the grid, and their differences, are at most 1."""
-    worst, what = 0.0, ""
-    for nu, numbers in found.items():
-        name = f"derivative {nu}" if sum(nu) else "the function"
-        sizes = [(float(np.abs(numbers).max()), f"the value of {name}")]
-        for axis in range(d):
-            steps = np.diff(numbers.reshape((cells + 1,) * d), axis=axis)
-            slope = float(np.abs(steps).max(initial=0)) * cells
-            sizes.append((slope, f"the slope of {name} along axis {axis}"))
-        worst, what = max([(worst, what), *sizes])
-    if worst > 1 + _SLACK:
-        enough = 2 ** math.ceil(math.log2(worst))
-        raise ValueError(
-            f"`{call}(function, ...)` must have partial derivatives up to order {n} of at most "
-            f"`scale`; got {worst:.6g} times that for {what} at the grid. Multiply `scale` by "
-            f"{enough}."
-        )
-
-
-def _differentiated(call: str, function: Callable) -> Callable:
-    """Derivatives of a function that JAX can trace."""
-
-    def derivative(nu, points):
-        def at(x):
-            return jnp.reshape(function(x[None, :]), ())
-
-        of = at
-        for axis, times in enumerate(nu):
-            for _ in range(times):
-                of = _partial(of, axis)
-        try:
-            return jax.jit(jax.vmap(of))(jnp.asarray(points))
-        except TypeError as error:
-            raise ValueError(
-                f"`{call}(function, ...)` must be a function that JAX can differentiate, or "
-                "`derivative` must be given, for order 2 and 3; got "
-                f"{type(error).__name__}: {str(error).splitlines()[0]}"
-            ) from error
-
-    return derivative
-
-
-def _partial(of: Callable, axis: int) -> Callable:
-    return lambda x: jax.jvp(of, (x,), (jnp.zeros_like(x).at[axis].set(1),))[1]
-
-
-def _scale(call: str, scale: Number) -> int:
-    value = float(scale)
-    if not (math.isfinite(value) and value >= 1 and math.frexp(value)[0] == 0.5):
-        raise ValueError(
-            f"`{call}(scale=...)` must be a power of two of at least 1; got {scale}. The network "
-            "doubles its output so often."
-        )
-    return int(value)
 
 
 # Digits after the point, at points of the grid and half-way: 1; a product takes j of them to

@@ -8,7 +8,7 @@ import scipy.sparse
 
 from ..networks import ReLUNetwork, SparseMatrix, sparsify
 from ._arguments import check_whole
-from ._construction import Certificate, Construction, count
+from ._construction import Construction, count, network_of, passed_on
 
 
 # Let 2^beta_l be the least power of two, at least 1, that is not below any parameter of the map
@@ -21,7 +21,7 @@ from ._construction import Certificate, Construction, count
 # of the network. It is made larger again by adding copies: the last map gives r_1 copies of y and
 # of -y, each of which is rho(y) or rho(-y); their sum, in r_2 copies, is r_1 times as large; and so
 # on with r_1 ... r_J = 2^(beta_1 + ... + beta_L), all weights 1.
-def lift(network: ReLUNetwork, fan_out: int | None = None) -> Construction:
+def lift(network: ReLUNetwork | Construction, fan_out: int | None = None) -> Construction:
     r"""An equal network whose parameters are at most 1 in size.
 
     With $2^{\beta_l}$ the least power of two, at least 1, above the parameters of layer $l$, and
@@ -38,13 +38,13 @@ def lift(network: ReLUNetwork, fan_out: int | None = None) -> Construction:
 
     **Arguments:**
 
-    - `network`: one network.
+    - `network`: one network, or a construction.
     - `fan_out`: the number $r$ of copies, a power of two of at least 2. Without it, the largest
         that does not make the network wider than $W + 1$, or 2.
 
     **Returns:**
 
-    A `Construction` with error 0.
+    A `Construction` with error 0; from a construction, with that one's certificate.
 
     **Raises:**
 
@@ -53,13 +53,10 @@ def lift(network: ReLUNetwork, fan_out: int | None = None) -> Construction:
     **Reference:** that magnitude can be traded for depth is in [ou2024], recalled; the channel for
     the biases corrects it; derived, above the code.
     """
-    if network.weights[0].ndim != 2:
-        raise ValueError(
-            "`lift(network)` is for one network; `networks.unstack` takes a stack apart."
-        )
+    given, network = network, network_of("lift", network)
     if not math.isfinite(network.magnitude):
         raise ValueError("`lift(network)` must get finite parameters; got NaN or infinity.")
-    inputs, outputs = network.widths[0], network.widths[-1]
+    outputs = network.widths[-1]
     if fan_out is None:
         fan_out = 1 << max(((network.width + 1) // (2 * outputs)).bit_length() - 1, 1)
     copies = check_whole("lift(fan_out)", fan_out, 2)
@@ -78,13 +75,8 @@ def lift(network: ReLUNetwork, fan_out: int | None = None) -> Construction:
         for w, b in zip(network.weights, network.biases, strict=True)
     ]
     needs = [_excess(a, b) for a, b in layers]
-    certificate = Certificate(
-        bound=0.0,
-        target="the given network",
-        domain=((-math.inf,) * inputs, (math.inf,) * inputs),
-        exact=True,
-        source="derived; the idea is that of [ou2024], recalled, biases corrected",
-    )
+    how = "lifting of magnitudes as in [ou2024], recalled, biases corrected: derived"
+    certificate = passed_on(given, how, -math.inf)
     missing = sum(needs)
     if missing == 0:
         return Construction(network, certificate, count(network))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ._arguments import check_whole
 from ._construction import Construction
+from ._extraction import LARGEST_GROUP
 from ._layers import Layers, Rows, stack
 from ._lipschitz_output import COPIES, Plan, finish, plan
 
@@ -74,7 +75,8 @@ def lipschitz_by_bits(
     call = "lipschitz_by_bits"
     n = check_whole(f"{call}(cells)", cells, 1)
     m = check_whole(f"{call}(steps)", steps, 1)
-    made = plan(call, function, n, m, per_layer, lipschitz, dtype, allow_rounding)
+    k = check_whole(f"{call}(per_layer=...)", per_layer, 1, LARGEST_GROUP)
+    made = plan(call, function, n, m, f"steps={m}", k, lipschitz, dtype, allow_rounding)
     layers = Layers(1)
     quarters = np.arange(4 * n)
     (r,) = layers.relu(Rows(np.full((4 * n, 1), 4.0 * n), -quarters.astype(np.float64)))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ._arguments import check_whole
 from ._construction import Construction
+from ._extraction import LARGEST_GROUP
 from ._layers import Layers, Rows, stack
 from ._lipschitz_output import COPIES, Plan, finish, plan
 
@@ -84,8 +85,9 @@ def lipschitz_by_lookup(
     p = check_whole(f"{call}(groups)", groups, 1)
     q = check_whole(f"{call}(group_cells)", group_cells, 1)
     j = check_whole(f"{call}(layers=...)", layers, 1)
-    k = check_whole(f"{call}(per_layer=...)", per_layer, 1)
-    made = plan(call, function, r * p * q, k * j, k, lipschitz, dtype, allow_rounding)
+    k = check_whole(f"{call}(per_layer=...)", per_layer, 1, LARGEST_GROUP)
+    sizes = f"per_layer={k}, layers={j}"
+    made = plan(call, function, r * p * q, k * j, sizes, k, lipschitz, dtype, allow_rounding)
     shape = _Shape(r, p, q)
     net = Layers(1)
     line = Rows(np.array([[4.0 * made.cells]]), np.ones(1))

@@ -7,9 +7,22 @@ from typing import Any
 import numpy as np
 
 from ..networks import ReLUNetwork
-from ._arguments import check_dtype, check_positive, check_whole, round_up
+from ._arguments import (
+    Number,
+    check_accuracy,
+    check_dtype,
+    check_either,
+    check_positive,
+    check_whole,
+    name_of,
+    power_above,
+    round_up,
+)
 from ._codes import modulate, sample
 from ._construction import Certificate, Construction, count
+
+# The signs are found one after the other: more would take minutes.
+_MOST_STEPS = 2**24
 
 
 # g with slopes +-K on steps of h = 2^-s is g(0) + K s_1 x + 2 K sum_i +-rho(x - x_i) over its
@@ -19,8 +32,9 @@ from ._construction import Certificate, Construction, count
 # slope 1/2.
 def lipschitz_by_slopes(
     function: Callable[[np.ndarray], Any],
-    steps: int,
+    accuracy: Number | None = None,
     *,
+    steps: int | None = None,
     lipschitz: float | int = 1.0,
     dtype: Any = np.float64,
 ) -> Construction:
@@ -38,7 +52,8 @@ def lipschitz_by_slopes(
     **Arguments:**
 
     - `function`: array of points (points,) -> array of values, on $[0, 1]$.
-    - `steps`: the number $N$ of steps, a power of two.
+    - `accuracy`: the error to reach, in $(0, 1)$: the least number of steps that does is taken.
+    - `steps`: the number $N$ itself, instead; a power of two up to $2^{24}$.
     - `lipschitz`: the constant $K$ with $|f(x) - f(y)| \le K |x - y|$; the error is $K/N$.
     - `dtype`: float32 or float64.
 
@@ -48,18 +63,28 @@ def lipschitz_by_slopes(
 
     **Raises:**
 
-    - `ValueError`: for steps that are not a power of two or that the type cannot hold, and for a
-        function that is not finite or breaks the constant.
+    - `ValueError`: unless exactly one of accuracy and steps is given, for an accuracy outside of
+      $(0, 1)$, steps that are not a power of two or that the type cannot hold, and for a function
+      that is not finite or breaks the constant.
 
     **Reference:** derived, above the code.
     """
     call = "lipschitz_by_slopes"
-    n = check_whole(f"{call}(steps)", steps, 1)
     kind = check_dtype(call, dtype)
     constant = check_positive(f"{call}(lipschitz=...)", lipschitz)
+    check_either(call, accuracy, "steps", steps)
+    if steps is None:
+        error = Fraction(check_accuracy(call, accuracy))
+        n = 1 << max(0, power_above(Fraction(constant) / error))
+        if n > _MOST_STEPS:
+            raise ValueError(
+                f"`{call}(accuracy=...)` must be at least lipschitz / 2^24; got {accuracy}."
+            )
+    else:
+        n = check_whole(f"{call}(steps=...)", steps, 1, _MOST_STEPS)
     if n & (n - 1):
         raise ValueError(
-            f"`{call}(steps)` must be a power of two, so that corners are exact; got {n}. "
+            f"`{call}(steps=...)` must be a power of two, so that corners are exact; got {n}. "
             f"{1 << n.bit_length()} is the next one."
         )
     values = sample(call, function, np.arange(n + 1) / n, constant)[None, :] * (n / constant)
@@ -81,7 +106,7 @@ def lipschitz_by_slopes(
     network = ReLUNetwork([weights.astype(kind), typed[1]], [typed[0], np.zeros(1, kind)])
     certificate = Certificate(
         round_up(Fraction(constant) / n),
-        "the given function",
+        name_of(function),
         ((0.0,), (1.0,)),
         assumptions=f"|f(x) - f(y)| <= {constant:g} |x - y|, and its values are computed without "
         "error",

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arguments import check_dtype, check_positive, check_whole, digits, round_up
-from ._codes import SigmaDelta, gapped_code, sample, sigma_delta
+from ._arguments import check_dtype, check_positive, digits, name_of, round_up
+from ._codes import SigmaDelta, encode, gapped_code, sample
 from ._construction import Certificate, Construction, count
-from ._extraction import LARGEST_GROUP, add_median, add_values, check_code, groups
+from ._extraction import add_median, add_values, check_code, groups
 from ._layers import Layers, Rows
 
 COPIES = 3
@@ -27,6 +27,7 @@ class Plan(NamedTuple):
     """
 
     call: str
+    target: str
     cells: int
     steps: int
     per_layer: int
@@ -35,7 +36,6 @@ class Plan(NamedTuple):
     bases: np.ndarray
     codes: np.ndarray
     dtype: np.dtype
-    allow_rounding: bool
 
     @property
     def shift(self) -> float:
@@ -48,38 +48,34 @@ def plan(
     function: Callable[[np.ndarray], Any],
     cells: int,
     steps: int,
-    per_layer: Any,
+    sizes: str,
+    per_layer: int,
     lipschitz: Any,
     dtype: Any,
     allow_rounding: bool,
 ) -> Plan:
     """Check everything and encode the three copies."""
     constant = check_positive(f"{call}(lipschitz=...)", lipschitz)
-    k = check_whole(f"{call}(per_layer=...)", per_layer, 1, LARGEST_GROUP)
     kind = check_dtype(call, dtype)
-    check_code(f"{call}(steps={steps})", steps, kind, allow_rounding)
+    check_code(f"{call}({sizes})", steps, kind, allow_rounding)
     _check_evaluation(call, cells, steps, kind, allow_rounding)
-    _check_size(call, largest_whole(cells, steps, min(k, steps)), kind, allow_rounding)
+    _check_size(call, largest_whole(cells, steps, min(per_layer, steps)), kind, allow_rounding)
     height = constant / (cells * steps)
     middle = float(sample(call, function, np.array([0.5]), constant)[0])
     offset = height * np.rint(middle / height)
     made: list[SigmaDelta] = [
-        sigma_delta(function, cells, steps, lipschitz=constant, offset=offset, shift=s * steps / 4)
-        for s in range(COPIES)
+        encode(call, function, cells, steps, constant, offset, s * steps / 4) for s in range(COPIES)
     ]
     at_zero = float(sample(call, function, np.zeros(1), constant)[0])
     # The cell before the first one of copy 0 is [-1/n, 0], where the function is constant.
-    left = sigma_delta(
-        lambda x: np.full(x.shape, at_zero),
-        1,
-        steps,
-        lipschitz=steps * height,
-        offset=offset,
-    )
+    flat = lambda x: np.full(x.shape, at_zero)  # noqa: E731
+    left = encode(call, flat, 1, steps, steps * height, offset)
     bases = np.stack([np.append(left.bases, made[0].bases), *(c.bases for c in made[1:])])
     bits = [np.concatenate([left.bits, made[0].bits]), *(c.bits for c in made[1:])]
     codes = np.stack([gapped_code(b) for b in bits])
-    return Plan(call, cells, steps, k, constant, offset, bases, codes, kind, allow_rounding)
+    return Plan(
+        call, name_of(function), cells, steps, per_layer, constant, offset, bases, codes, kind
+    )
 
 
 def finish(layers: Layers, t: Rows, code: Rows, base: Rows, made: Plan, source: str):
@@ -103,7 +99,7 @@ def finish(layers: Layers, t: Rows, code: Rows, base: Rows, made: Plan, source: 
     rounded = made.steps > (digits(made.dtype) + 1) // 2 or whole > 2 ** digits(made.dtype)
     certificate = Certificate(
         bound=math.inf if rounded else round_up(error),
-        target="the given function",
+        target=made.target,
         domain=((0.0,), (1.0,)),
         assumptions=f"|f(x) - f(y)| <= {made.lipschitz:g} |x - y|, and its values are computed "
         "without error",

@@ -18,7 +18,7 @@ class BestValues(NamedTuple):
 
     - `values`: $\lambda$.
     - `bits`: $\log_2 \lambda$, the bits of a weight.
-    - `memory`: the memory at $\lambda$, as `memory` returns it.
+    - `memory`: the memory at $\lambda$, as `few_value_memory` returns it.
     """
 
     values: int
@@ -26,10 +26,10 @@ class BestValues(NamedTuple):
     memory: float
 
 
-def memory(
-    values: int,
+def few_value_memory(
     accuracy: Number,
     *,
+    values: int = 2,
     form: MemoryForm = "bound",
     dimension: int = 1,
     order: int = 1,
@@ -48,8 +48,8 @@ def memory(
 
     **Arguments:**
 
-    - `values`: $\lambda$, from 2 to 64.
     - `accuracy`: $\varepsilon$, in $(0, 1)$.
+    - `values`: $\lambda$, from 2 to 64.
     - `form`: `"bound"`, `"branch"` or `"trie"`.
     - `dimension`, `order`: $d$ and $n$.
 
@@ -64,17 +64,19 @@ def memory(
     **Reference:** [ding2019], Theorem 1 as recalled, not compared with the text, for `"bound"`; the
     counts are derived, as of `weight`.
     """
-    lam = check_whole("memory(values)", values, 2, _MOST_VALUES)
-    eps = check_accuracy("memory", accuracy)
-    d = check_whole("memory(dimension)", dimension, 1)
-    n = check_whole("memory(order)", order, 1)
+    lam = check_whole("few_value_memory(values=...)", values, 2, _MOST_VALUES)
+    eps = check_accuracy("few_value_memory", accuracy)
+    d = check_whole("few_value_memory(dimension=...)", dimension, 1)
+    n = check_whole("few_value_memory(order=...)", order, 1)
     digits = -math.log2(eps)
     if form == "bound":
         cost = lam * digits ** (1 / (lam - 1) + 1)
     elif form in ("branch", "trie"):
         cost = weight_connectivity(math.ceil(digits), lam, form)
     else:
-        raise ValueError(f'`memory(form=...)` must be "bound", "branch" or "trie"; got {form!r}.')
+        raise ValueError(
+            f'`few_value_memory(form=...)` must be "bound", "branch" or "trie"; got {form!r}.'
+        )
     return cost * math.log2(lam) * eps ** (-d / n)
 
 
@@ -89,7 +91,7 @@ def best_values(accuracy: Number, *, form: MemoryForm = "bound") -> BestValues:
     **Arguments:**
 
     - `accuracy`: $\varepsilon$, in $(0, 1)$.
-    - `form`: as of `memory`.
+    - `form`: as of `few_value_memory`.
 
     **Returns:**
 
@@ -102,7 +104,9 @@ def best_values(accuracy: Number, *, form: MemoryForm = "bound") -> BestValues:
     **Reference:** derived, from [ding2019], Theorem 1 as recalled.
     """
     check_accuracy("best_values", accuracy)
-    costs = {lam: memory(lam, accuracy, form=form) for lam in range(2, _MOST_VALUES + 1)}
+    costs = {
+        lam: few_value_memory(accuracy, values=lam, form=form) for lam in range(2, _MOST_VALUES + 1)
+    }
     best = min(costs, key=costs.__getitem__)
     return BestValues(best, math.log2(best), costs[best])
 

@@ -8,7 +8,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._arguments import Number, check_accuracy, check_dtype, check_whole, digits, name_of
+from ._arguments import (
+    Number,
+    check_accuracy,
+    check_dtype,
+    check_either,
+    check_function,
+    check_power_of_two,
+    check_whole,
+    digits,
+    name_of,
+    power_above,
+)
 from ._circuit import Circuit, Wires
 from ._construction import Certificate, Construction, count
 from ._two_values import HALVES
@@ -21,16 +32,16 @@ _SLACK = 2.0**-28
 
 def one_bit_lipschitz(
     function: Callable,
-    refinements: int | None = None,
-    *,
     accuracy: Number | None = None,
-    scale: Number = 1,
+    *,
+    steps: int | None = None,
+    lipschitz: Number = 1,
     dtype: Any = np.float64,
     allow_rounding: bool = False,
 ) -> Construction:
-    r"""A 1-Lipschitz function on $[0, 1]$ by $O(1/\varepsilon)$ weights of one bit each.
+    r"""A Lipschitz function on $[0, 1]$ by $O(1/\varepsilon)$ weights of one bit each.
 
-    With $h = 1/N$, $N = 2^p$, the network is a path of slopes $s_i = \pm 1$,
+    With $N = 2^p$ steps of length $h = 1/N$, the network is a path of slopes $s_i = \pm 1$,
     $\tilde f(x) = h (k_0 + 1) + \sum_i s_i \min(\max(x - ih, 0), h)$, where $k_i$ is the largest
     integer of the parity of $i$ that is at most $N f(ih)$: its error is at most $h$. All functions
     have the same units and edges, all weights are $\pm\tfrac12$, and only $N + p + 1$ signs depend
@@ -38,19 +49,19 @@ def one_bit_lipschitz(
     $\lceil 1/\varepsilon \rceil - 1$, up to the lower order.
 
     For $p \ge 2$ there are $23 N + 34 p + 60$ weights and biases, the depth is $2 p + 6$, and at
-    most $2 N + 8$ units are in a layer, input and output included. A scale $s$ adds
-    $32 \log_2 s$ weights and $\log_2 s$ layers.
+    most $2 N + 8$ units are in a layer, input and output included. A Lipschitz constant $K$ adds
+    $32 \log_2 K$ weights and $\log_2 K$ layers.
 
     Evaluation is exact at the multiples of $h / 2$ for $p \le 16$ in float32, and for all sizes in
     float64.
 
     **Arguments:**
 
-    - `function`: $f$, from $n$ points to $n$ values, with $|f(x) - f(y)| \le s |x - y|$ and
-        $|f(0)| \le s$.
-    - `refinements`: $p$, from 1 to 20.
-    - `accuracy`: instead of it, the error that the network may have, in $(0, 1)$.
-    - `scale`: $s$, a power of two; the error is then at most $s h$.
+    - `function`: $f$, from $n$ points to $n$ values, with $|f(x) - f(y)| \le K |x - y|$ and
+        $|f(0)| \le K$.
+    - `accuracy`: the error to reach, in $(0, 1)$: the least number of steps that does is taken.
+    - `steps`: the number $N$ itself, instead; a power of two from 2 to $2^{20}$.
+    - `lipschitz`: the constant $K$, a power of two; the error is at most $K h$.
     - `dtype`: float32 or float64.
     - `allow_rounding`: whether to build more than the type can evaluate exactly.
 
@@ -60,8 +71,9 @@ def one_bit_lipschitz(
 
     **Raises:**
 
-    - `ValueError`: for arguments out of range, values that are not finite, a slope above the scale
-      between two multiples of $h$ (between them it cannot be seen), or $|f(0)| > s$.
+    - `ValueError`: unless exactly one of accuracy and steps is given, for arguments out of range,
+      values that are not finite, a slope above $K$ between two multiples of $h$ (between them it
+      cannot be seen), or $|f(0)| > K$.
 
     **Reference:** derived, above the code. It meets the order of Theorem 3 of [ding2019] as
     recalled, with a structure that does not depend on the function; it is not that theorem's
@@ -69,35 +81,33 @@ def one_bit_lipschitz(
     """
     call = "one_bit_lipschitz"
     kind = check_dtype(call, dtype)
-    s = float(scale)
-    if not (math.isfinite(s) and s >= 1 and math.frexp(s)[0] == 0.5):
-        raise ValueError(
-            f"`{call}(scale=...)` must be a power of two of at least 1; got {scale}. It bounds the "
-            "Lipschitz constant."
-        )
-    if (refinements is None) == (accuracy is None):
-        raise ValueError(
-            f"`{call}(function, refinements, accuracy=...)` must be given one of the two; got "
-            f"{'neither' if refinements is None else 'both'}."
-        )
-    if refinements is None:
-        p = 1
-        while Fraction(s) / 2**p > Fraction(check_accuracy(call, accuracy)):
-            p += 1
+    check_function(call, function)
+    s = check_power_of_two(
+        f"{call}(lipschitz=...)", lipschitz, "The network doubles its output so often."
+    )
+    check_either(call, accuracy, "steps", steps)
+    if steps is None:
+        p = max(1, power_above(Fraction(s) / Fraction(check_accuracy(call, accuracy))))
         if p > _MOST_REFINEMENTS:
             raise ValueError(
-                f"`{call}(accuracy=...)` must be at least scale / 2^{_MOST_REFINEMENTS}; got "
+                f"`{call}(accuracy=...)` must be at least lipschitz / 2^{_MOST_REFINEMENTS}; got "
                 f"{accuracy}. Smaller ones take gigabytes."
             )
     else:
-        p = check_whole(f"{call}(refinements)", refinements, 1, _MOST_REFINEMENTS)
+        n = check_whole(f"{call}(steps=...)", steps, 2, 2**_MOST_REFINEMENTS)
+        if n & (n - 1):
+            raise ValueError(
+                f"`{call}(steps=...)` must be a power of two; got {n}. {1 << n.bit_length()} is "
+                "the next one."
+            )
+        p = n.bit_length() - 1
     if p + 8 > digits(kind) and not allow_rounding:
         raise ValueError(
-            f"`{call}(refinements)` must be at most {digits(kind) - 8} in {kind}; got {p}. Use "
+            f"`{call}(...)` must have at most 2^{digits(kind) - 8} steps in {kind}; got 2^{p}. Use "
             "float64, or `allow_rounding=True` for exact evaluation elsewhere."
         )
     base, signs = _path(call, function, p, s)
-    network = _network(p, base, signs, int(s), kind)
+    network = _network(p, base, signs, s, kind)
     certificate = Certificate(
         s / 2**p,
         name_of(function),
@@ -111,7 +121,7 @@ def one_bit_lipschitz(
 # integer of the other parity that is at most N f((i+1)/N), is k_i + 1 or k_i - 1. At the points i h
 # the path h (k_i + 1) is at most h from f; between them f minus the path is monotone, since f has
 # slopes of at most 1 and the path of exactly +1 or -1. Hence |f - path| <= h everywhere.
-def _path(call: str, function: Callable, p: int, scale: float) -> tuple[int, np.ndarray]:
+def _path(call: str, function: Callable, p: int, scale: int) -> tuple[int, np.ndarray]:
     """k_0 + 1 and the slopes."""
     cells = 2**p
     points = np.arange(cells + 1) / cells
@@ -127,14 +137,14 @@ def _path(call: str, function: Callable, p: int, scale: float) -> tuple[int, np.
     slope = float(np.abs(np.diff(levels)).max())
     if slope > 1 + _SLACK:
         raise ValueError(
-            f"`{call}(function, ...)` must have a Lipschitz constant of at most the scale, "
-            f"{scale:g}; got a slope of {slope * scale:.6g} between two multiples of 1/{cells}. "
-            f"Take `scale={2 ** math.ceil(math.log2(slope * scale))}`."
+            f"`{call}(function, lipschitz={scale:g})` must have slopes of at most that; got "
+            f"{slope * scale:.6g} between two multiples of 1/{cells}. Take "
+            f"`lipschitz={2 ** math.ceil(math.log2(slope * scale))}`."
         )
     if abs(levels[0]) > cells:
         raise ValueError(
-            f"`{call}(function, ...)` must have |f(0)| of at most the scale, {scale:g}; got "
-            f"f(0) = {values[0]:.6g}. Subtract a constant, or take a larger `scale`."
+            f"`{call}(function, lipschitz={scale:g})` must have |f(0)| of at most that; got f(0) = "
+            f"{values[0]:.6g}. Subtract a constant, or take a larger `lipschitz`."
         )
     k = start = 2 * math.floor(levels[0] / 2)
     signs = []

@@ -9,6 +9,7 @@ from ._arguments import (
     Number,
     check_accuracy,
     check_dtype,
+    check_either,
     check_levels,
     check_positive,
     check_whole,
@@ -26,18 +27,19 @@ _TEETH = np.array([0.5, -1.0])
 
 
 def product(
-    accuracy: Number,
+    accuracy: Number | None = None,
     radius: Number = 1.0,
     *,
+    levels: int | None = None,
     dtype: Any = np.float64,
     allow_rounding: bool = False,
 ) -> Construction:
     r"""The product $(x, y) \mapsto x y$ on $[-D, D]^2$, with parameters of at most 1.
 
     With $D'$ the least power of two that is at least 1 and $D$ = `radius`, and $f_m$ of `square`,
-    the network is
-    $$\Phi(x, y) = D'^2 \big(f_m(|x + y| / 2D') - f_m(|x - y| / 2D')\big),$$
-    with the least $m$ that reaches the accuracy. It is 0 wherever $x$ or $y$ is. Its error is
+    the network with $m$ = `levels` is
+    $$\Phi(x, y) = D'^2 \big(f_m(|x + y| / 2D') - f_m(|x - y| / 2D')\big).$$
+    It is 0 wherever $x$ or $y$ is. Its error is
     exactly $D'^2 4^{-(m+1)}$. The factor $D'^2$ takes $J = 2 \log_2 D'$ layers that double. Width
     5, depth $m + 2 + J$, connectivity $15m + 14$ for $J = 0$ and $15m + 28 + 8J$ for $J \ge 1$.
 
@@ -46,8 +48,9 @@ def product(
 
     **Arguments:**
 
-    - `accuracy`: the error to reach, in $(0, 1)$.
+    - `accuracy`: the error to reach, in $(0, 1)$: the least number of levels that does is taken.
     - `radius`: the number $D$.
+    - `levels`: the number $m \ge 1$ itself, instead of the accuracy.
     - `dtype`: float32 or float64.
     - `allow_rounding`: whether to build networks that the type cannot evaluate exactly there.
 
@@ -57,8 +60,8 @@ def product(
 
     **Raises:**
 
-    - `ValueError`: for an accuracy outside of $(0, 1)$, a radius that is not positive and finite,
-      and for more levels than the type holds.
+    - `ValueError`: unless exactly one of accuracy and levels is given, for an accuracy outside of
+      $(0, 1)$, a radius that is not positive and finite, and for more levels than the type holds.
 
     **Reference:** [elbraechter2021], Proposition III.3, with a power of two in the place of $D$, so
     that nothing is rounded, and an offset that products of different signs need. The exact
@@ -69,9 +72,12 @@ def product(
     #
     # f_l(|u|) - f_l(|v|) is at least -1 and may be negative: the accumulator carries 1 more.
     kind = check_dtype("product", dtype)
-    error = check_accuracy("product", accuracy)
+    check_either("product", accuracy, "levels", levels)
     p = max(0, power_above(Fraction(check_positive("product(radius=...)", radius))))
-    m = levels_for(Fraction(error) / 4**p)
+    if levels is None:
+        m = levels_for(Fraction(check_accuracy("product", accuracy)) / 4**p)
+    else:
+        m = check_whole("product(levels=...)", levels, 1)
     check_levels("product(...)", m, _most(kind), kind, allow_rounding)
     weights, biases = doubled(*product_chain(m), 2 * p)
     network = typed([weights[0] * 2.0**-p, *weights[1:]], biases, kind)
@@ -132,11 +138,7 @@ def unit_product(
     # lines x = i 2^-m, y = j 2^-m, x + y = k 2^(1-m), which meet at points (i, j) 2^-m only; it is
     # not negative there, so nowhere.
     kind = check_dtype("unit_product", dtype)
-    if (accuracy is None) == (levels is None):
-        raise ValueError(
-            "`unit_product(accuracy, levels=...)` must be given one of them; got "
-            + ("none." if levels is None else "both.")
-        )
+    check_either("unit_product", accuracy, "levels", levels)
     if form not in ("difference", "midpoint"):
         raise ValueError(
             f'`unit_product(form=...)` must be "difference" or "midpoint"; got {form!r}.'

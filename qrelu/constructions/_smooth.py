@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+import jax
 import numpy as np
 
-from ._arguments import Number, check_accuracy, check_positive, round_up
+from ._arguments import Number, check_accuracy, check_function, check_positive, name_of, round_up
 from ._construction import Certificate, Construction
 from ._piecewise import piecewise_polynomial
 
@@ -61,8 +62,7 @@ def smooth(
     # Errors of the values enter with the Lebesgue constant, at most 2/pi log n + 1 < 4 for n < 100.
     error = Fraction(check_accuracy("smooth", accuracy))
     d = check_positive("smooth(radius=...)", radius)
-    if not callable(function):
-        raise TypeError(f"`smooth(function)` must be a function of arrays; got {function!r}.")
+    check_function("smooth", function)
     knots = np.linspace(-d, d, math.ceil(4 * d) + 1)
     ends = [Fraction(t) for t in knots.tolist()]
     h = max(b - a for a, b in zip(ends, ends[1:], strict=False))
@@ -70,7 +70,8 @@ def smooth(
     while 8 * (h / 4) ** (degree + 1) > error / 4:
         degree += 1
     points = _chebyshev(knots, degree)
-    values = np.asarray(function(points.ravel()), dtype=np.float64)
+    with jax.enable_x64(True):  # so that functions written with jax.numpy keep float64
+        values = np.asarray(function(points.ravel()), dtype=np.float64)
     if values.shape != (points.size,) or not np.isfinite(values).all():
         raise ValueError(
             "`smooth(function)` must map an array of points to finite values of the same shape; "
@@ -96,7 +97,7 @@ def smooth(
     built = piecewise_polynomial(knots, rows, float(error - known), allow_rounding=allow_rounding)
     certificate = Certificate(
         round_up(Fraction(built.certificate.bound) + known),
-        "the given function",
+        name_of(function),
         ((-d,), (d,)),
         assumptions=f"|f^(n)| <= n! for n = 0..{degree + 1}, and values accurate to 2^-50",
         source="[elbraechter2021], Lemma III.7, with pieces side by side: derived",

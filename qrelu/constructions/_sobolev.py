@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-import jax
 import numpy as np
 import scipy.sparse
 
@@ -27,15 +26,14 @@ from ._arguments import (
     check_whole,
     digits,
     levels_for,
+    name_of,
     power_above,
     round_up,
 )
 from ._construction import Certificate, Construction, count
-from ._few_value_sobolev import _differentiated
+from ._derivatives import Index, grid_derivatives, grid_points
 from ._partition import MOST_NODES, NARROW, hats
 from ._product import product_chain
-
-Index = tuple[int, ...]
 
 
 def sobolev_taylor(
@@ -98,10 +96,12 @@ def sobolev_taylor(
     # with factors of at most 1/2, by e (1 + 1/2 + ...) < 2e.
     call = "sobolev_taylor"
     error = Fraction(check_accuracy(call, accuracy))
-    d = check_whole(f"{call}(dimension)", dimension, 1, 6)
-    n = check_whole(f"{call}(order)", order, 1, 8)
+    d = check_whole(f"{call}(dimension=...)", dimension, 1, 6)
+    n = check_whole(f"{call}(order=...)", order, 1, 8)
     norm = Fraction(check_positive(f"{call}(scale=...)", scale))
-    cells = _cells(d, n, norm, error) if cells is None else check_whole(f"{call}(cells)", cells, 1)
+    cells = (
+        _cells(d, n, norm, error) if cells is None else check_whole(f"{call}(cells=...)", cells, 1)
+    )
     if (cells + 1) ** d > MOST_NODES:
         raise ValueError(
             f"`{call}(..., dimension={d}, order={n})` must have at most 2^22 nodes; got "
@@ -109,9 +109,9 @@ def sobolev_taylor(
         )
     taylor = _remainder(d, n, norm, cells)
     indices = _indices(d, n)
-    nodes = np.stack(np.meshgrid(*[np.arange(cells + 1) / cells] * d, indexing="ij"), axis=-1)
-    nodes = nodes.reshape(-1, d)
-    values = _derivatives(function, derivative, indices, nodes, float(norm))
+    nodes = grid_points(d, cells)
+    found = grid_derivatives(call, function, derivative, indices, cells, float(norm))
+    values = np.stack([found[index] for index in indices], axis=1)
     # Relative roundings of C-fold sums of terms of at most F e^d in total, and of the values.
     terms = len(indices) + 8 * (n + d)
     lost = Fraction(terms, 2**50) * norm * Fraction(math.exp(d) * 1.01)
@@ -138,7 +138,7 @@ def sobolev_taylor(
     network = sparsify(densify(network) if network.width <= NARROW else network)
     certificate = Certificate(
         round_up(bound),
-        "the given function",
+        name_of(function),
         ((0.0,) * d, (1.0,) * d),
         assumptions=f"all derivatives up to order {n} are at most {float(norm):g}",
         source="[yarotsky2017], Theorem 1, with other hats and one product per node: derived",
@@ -163,41 +163,6 @@ def _indices(d: int, n: int) -> list[Index]:
     """Multi-indices with sum below n, by degree; those of degree 1 in the order of the axes."""
     every = itertools.product(range(n), repeat=d)
     return sorted((v for v in every if sum(v) < n), key=lambda v: (sum(v), [-k for k in v]))
-
-
-def _derivatives(
-    function: Callable,
-    derivative: Callable | None,
-    indices: list[Index],
-    nodes: np.ndarray,
-    norm: float,
-) -> np.ndarray:
-    """The derivatives at all nodes, one column per index."""
-    call = "sobolev_taylor"
-    derivative = derivative or _differentiated(call, function)
-    cells = round(len(nodes) ** (1 / nodes.shape[1])) - 1
-    columns = []
-    for index in indices:
-        with jax.enable_x64(True):
-            found = derivative(index, nodes) if sum(index) else function(nodes)
-            values = np.asarray(found, np.float64)
-        if values.shape != (len(nodes),) or not np.isfinite(values).all():
-            raise ValueError(
-                f"`{call}(function, derivative=...)` must map points (P, d) to P finite values; "
-                f"got the shape {values.shape} for {len(nodes)} points and the order {index}"
-                + ("." if values.shape != (len(nodes),) else ", some of them not finite.")
-            )
-        grid = values.reshape((cells + 1,) * nodes.shape[1])
-        slopes = [np.diff(grid, axis=k) * cells for k in range(grid.ndim)]
-        worst = max(float(np.max(np.abs(v))) for v in (grid, *slopes))
-        if worst > norm * (1 + cells * 2.0**-48):
-            raise ValueError(
-                f"`{call}(scale={norm:g})` must bound all derivatives up to the order; the values "
-                f"or slopes of the derivative {index} reach {worst:g} at the nodes. Pass a larger "
-                "`scale`."
-            )
-        columns.append(values)
-    return np.stack(columns, axis=1)
 
 
 def _recentered(values: np.ndarray, indices: list[Index], at: np.ndarray) -> np.ndarray:

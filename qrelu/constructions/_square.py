@@ -11,6 +11,7 @@ from ._arguments import (
     Number,
     check_accuracy,
     check_dtype,
+    check_either,
     check_levels,
     check_whole,
     digits,
@@ -105,11 +106,7 @@ def square(
     # value is h^2 / 4 = 4^-(m+1). The integral of its p-th power over one of the 2^m cells is
     # h^(2p+1) B(p+1, p+1), over all of them h^(2p) B(p+1, p+1).
     kind = check_dtype("square", dtype)
-    if (accuracy is None) == (levels is None):
-        raise ValueError(
-            "`square(accuracy, levels=...)` must be given one of them; got "
-            + ("none." if levels is None else "both.")
-        )
+    check_either("square", accuracy, "levels", levels)
     name, p = _norm(norm)
     if levels is None:
         error = check_accuracy("square", accuracy)

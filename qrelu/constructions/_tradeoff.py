@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from ..networks import ReLUNetwork, SparseMatrix, sparsify
 from ..quantizers import FixedPoint
-from ._construction import Certificate, Construction, count
+from ._construction import Construction, count, network_of, passed_on
 
 _HALVES = FixedPoint(1, 1)
 
@@ -26,7 +26,7 @@ _HALVES = FixedPoint(1, 1)
 # of 2^-b. So R is the larger number of digits. State: h, two copies of I+ and I-, F+ and F-; sums
 # that are zero whatever h is are left out.
 def trade_depth_for_precision(
-    network: ReLUNetwork,
+    network: ReLUNetwork | Construction,
     grid: FixedPoint | None = None,
     *,
     to: FixedPoint = _HALVES,
@@ -48,7 +48,7 @@ def trade_depth_for_precision(
 
     **Arguments:**
 
-    - `network`: one network with fixed-point parameters.
+    - `network`: one network with fixed-point parameters, or a construction.
     - `grid`: the grid that the parameters are on. Without it, every affine map gets as many digits
       as its own parameters need, which makes a less deep network.
     - `to`: the grid of the result, with at least one bit before the point.
@@ -57,21 +57,30 @@ def trade_depth_for_precision(
 
     **Returns:**
 
-    A `Construction` with error 0. Its depth is $R L$ (one more if `signed`), and without `grid` the
-    sum of the $R$ of all maps.
+    A `Construction` with error 0; from a construction, with that one's certificate. Its depth is
+    $R L$ (one more if `signed`), and without `grid` the sum of the $R$ of all maps.
 
     **Raises:**
 
     - `ValueError`: for parameters off the grid or not finite, or a `to` without a bit before the
-      point, or without bits after the point where they are needed.
+      point, or without bits after the point where they are needed, and for a construction with
+      negative inputs unless `signed`.
 
     **Reference:** the depth-precision tradeoff of [ou2024], recalled; with these constants derived,
     above the code.
     """
-    if network.weights[0].ndim != 2:
+    given, network = network, network_of("trade_depth_for_precision", network)
+    for name, value in (("grid", grid), ("to", to)):
+        if not isinstance(value, FixedPoint) and (name, value) != ("grid", None):
+            raise TypeError(
+                f"`trade_depth_for_precision({name}=...)` must be a `quantizers.FixedPoint`; got "
+                f"{value!r}."
+            )
+    if isinstance(given, Construction) and not signed and min(given.certificate.domain[0]) < 0:
         raise ValueError(
-            "`trade_depth_for_precision(network)` is for one network; `networks.unstack` takes a "
-            "stack apart."
+            "`trade_depth_for_precision(network, signed=False)` holds for inputs from 0 on; those "
+            f"of this construction go down to {min(given.certificate.domain[0]):g}. Pass "
+            "`signed=True`."
         )
     if to.integer_bits < 1:
         raise ValueError(
@@ -93,14 +102,8 @@ def trade_depth_for_precision(
         a, beta = first[:, :-1], first[:, -1:]
         layers[0] = scipy.sparse.csr_array(scipy.sparse.hstack([a, -a, beta]))
     result = _network(layers, needs, to.integer_bits, to.fraction_bits, signed)
-    inputs = network.widths[0]
-    certificate = Certificate(
-        bound=0.0,
-        target="the given network",
-        domain=((-math.inf if signed else 0.0,) * inputs, (math.inf,) * inputs),
-        exact=True,
-        source="derived; the tradeoff is that of [ou2024], recalled",
-    )
+    how = "depth for precision as in [ou2024], recalled: derived"
+    certificate = passed_on(given, how, -math.inf if signed else 0.0)
     return Construction(result, certificate, count(result))
 
 

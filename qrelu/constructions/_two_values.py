@@ -1,5 +1,6 @@
 """Square and product by weights that are 1/2 or -1/2."""
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -10,9 +11,11 @@ from ._arguments import (
     Number,
     check_accuracy,
     check_dtype,
+    check_either,
     check_levels,
     check_whole,
     digits,
+    power_above,
 )
 from ._circuit import Circuit
 from ._construction import Certificate, Construction, count
@@ -22,9 +25,9 @@ HALVES = Nonlinear(2, 2)
 
 
 def two_value_square(
-    levels: int | None = None,
-    *,
     accuracy: Number | None = None,
+    *,
+    levels: int | None = None,
     dtype: Any = np.float64,
     allow_rounding: bool = False,
 ) -> Construction:
@@ -40,8 +43,8 @@ def two_value_square(
 
     **Arguments:**
 
-    - `levels`: $r \ge 1$.
-    - `accuracy`: instead of it, the error that the network may have, in $(0, 1)$.
+    - `accuracy`: the error to reach, in $(0, 1)$: the least number of levels that does is taken.
+    - `levels`: the number $r \ge 1$ itself, instead.
     - `dtype`: float32 or float64.
     - `allow_rounding`: whether to build more levels than the type can evaluate exactly.
 
@@ -51,13 +54,13 @@ def two_value_square(
 
     **Raises:**
 
-    - `ValueError`: for neither or both of `levels` and `accuracy`, values out of range, or more
-      levels than the type holds.
+    - `ValueError`: unless exactly one of accuracy and levels is given, for values out of range, and
+      for more levels than the type holds.
 
     **Reference:** [ding2019], Proposition 1 as recalled, not compared with the text; the layers and
     the constants are derived, above `squares` in this namespace.
     """
-    r, kind = _levels("two_value_square", levels, accuracy, 1, dtype, allow_rounding)
+    r, kind = _levels("two_value_square", accuracy, levels, 1, dtype, allow_rounding)
     circuit = Circuit(1)
     half, _ = inputs(circuit, signed=False)
     result = squares(circuit, circuit.relu((2, half)), r)
@@ -73,9 +76,9 @@ def two_value_square(
 
 
 def two_value_product(
-    levels: int | None = None,
-    *,
     accuracy: Number | None = None,
+    *,
+    levels: int | None = None,
     dtype: Any = np.float64,
     allow_rounding: bool = False,
 ) -> Construction:
@@ -92,8 +95,8 @@ def two_value_product(
 
     **Arguments:**
 
-    - `levels`: $r \ge 1$.
-    - `accuracy`: instead of it, the error that the network may have, in $(0, 1)$.
+    - `accuracy`: the error to reach, in $(0, 1)$: the least number of levels that does is taken.
+    - `levels`: the number $r \ge 1$ itself, instead.
     - `dtype`: float32 or float64.
     - `allow_rounding`: whether to build more levels than the type can evaluate exactly.
 
@@ -103,14 +106,14 @@ def two_value_product(
 
     **Raises:**
 
-    - `ValueError`: for neither or both of `levels` and `accuracy`, values out of range, or more
-      levels than the type holds.
+    - `ValueError`: unless exactly one of accuracy and levels is given, for values out of range, and
+      for more levels than the type holds.
 
     **Reference:** [ding2019], Proposition 2 as recalled, which bounds the error by
     $6 \cdot 2^{-2(r+1)}$; the exact error and the layers are derived, above `products` in this
     namespace.
     """
-    r, kind = _levels("two_value_product", levels, accuracy, 0, dtype, allow_rounding)
+    r, kind = _levels("two_value_product", accuracy, levels, 0, dtype, allow_rounding)
     circuit = Circuit(2)
     plus, minus = inputs(circuit, signed=True)
     assert minus is not None
@@ -128,21 +131,15 @@ def two_value_product(
     return Construction(network, certificate, count(network))
 
 
-def _levels(call, levels, accuracy, plus, dtype, allow_rounding) -> tuple[int, np.dtype]:
+def _levels(call, accuracy, levels, plus, dtype, allow_rounding) -> tuple[int, np.dtype]:
     """The levels r, given or with 4^-(r + plus) <= accuracy."""
     kind = check_dtype(call, dtype)
-    if (levels is None) == (accuracy is None):
-        raise ValueError(
-            f"`{call}(levels, accuracy=...)` must be given one of the two; got "
-            f"{'neither' if levels is None else 'both'}."
-        )
+    check_either(call, accuracy, "levels", levels)
     if levels is None:
         most = Fraction(check_accuracy(call, accuracy))
-        r = 1
-        while Fraction(1, 4 ** (r + plus)) > most:
-            r += 1
+        r = max(1, math.ceil(power_above(1 / most) / 2) - plus)
     else:
-        r = check_whole(f"{call}(levels)", levels, 1)
+        r = check_whole(f"{call}(levels=...)", levels, 1)
     # Values are multiples of 2^-(2 r + 2) up to 2, partial sums included: 2 r + 4 digits.
-    check_levels(call, r, (digits(kind) - 4) // 2, kind, allow_rounding)
+    check_levels(f"{call}(...)", r, (digits(kind) - 4) // 2, kind, allow_rounding)
     return r, kind

@@ -7,7 +7,17 @@ from typing import Any, Literal
 import numpy as np
 
 from ._alphabets import Alphabet, Linear, Nonlinear, nonlinear
-from ._arguments import Number, check_dtype, check_whole, digits, round_up
+from ._arguments import (
+    Number,
+    check_accuracy,
+    check_dtype,
+    check_either,
+    check_number,
+    check_whole,
+    power_above,
+    round_up,
+)
+from ._arguments import digits as digits_of
 from ._circuit import Circuit, Wires
 from ._construction import Certificate, Construction, count
 from ._few_values import parts, weigh
@@ -20,8 +30,9 @@ Form = Literal["trie", "branch"]
 
 def weight(
     value: Number,
-    accuracy_bits: int,
+    accuracy: Number | None = None,
     *,
+    digits: int | None = None,
     values: int = 2,
     form: Form = "trie",
     linear: bool = False,
@@ -31,7 +42,7 @@ def weight(
     r"""A connection of any weight $w \in [-1, 1]$ by a network with $\lambda$ values.
 
     The network is $x \mapsto w' x$ on all of $\mathbb{R}$ with $|w' - w| \le 2^{-t}$, where $t$ is
-    `accuracy_bits` and $\lambda$ is `values`. Which units are connected depends on $t$, $\lambda$
+    `digits` and $\lambda$ is `values`. Which units are connected depends on $t$, $\lambda$
     and the form, not on $w$.
 
     *Nonlinear alphabet* $\{-\tfrac12\} \cup \{2^{-T^j} : j = 0, \ldots, \lambda - 2\}$ with
@@ -61,7 +72,8 @@ def weight(
     **Arguments:**
 
     - `value`: the weight $w$.
-    - `accuracy_bits`: $t$ from 1 to 60.
+    - `accuracy`: the error that $w'$ may have, in $(0, 1)$: the least $t$ that reaches it is taken.
+    - `digits`: the number $t$ itself, from 1 to 60, instead.
     - `values`: $\lambda \ge 2$.
     - `form`: `"trie"` or `"branch"`.
     - `linear`: whether the alphabet is the linear one.
@@ -75,30 +87,36 @@ def weight(
 
     **Raises:**
 
-    - `ValueError`: for a weight outside $[-1, 1]$, other arguments out of range, the form
+    - `ValueError`: unless exactly one of accuracy and digits is given, for a weight outside
+      $[-1, 1]$, other arguments out of range, the form
       `"branch"` of the linear alphabet, or numbers that the type does not hold.
 
     **Reference:** [ding2019], Proposition 3 as recalled, not compared with the text, for the branch
     form; the trie and the linear alphabet derived, above the code and in the module of alphabets.
     """
-    w = float(value)
+    w = check_number("weight(value)", value)
     if not -1 <= w <= 1:
         raise ValueError(
             f"`weight(value)` must lie in [-1, 1]; got {value}. Divide it by a power of two, and "
             "multiply the output."
         )
-    t = check_whole("weight(accuracy_bits)", accuracy_bits, 1, MOST_BITS)
-    lam = check_whole("weight(values)", values, 2)
+    check_either("weight", accuracy, "digits", digits)
+    if digits is None:
+        t = max(1, power_above(1 / Fraction(check_accuracy("weight", accuracy))))
+    else:
+        t = check_whole("weight(digits=...)", digits, 1, MOST_BITS)
+    lam = check_whole("weight(values=...)", values, 2)
     kind = check_dtype("weight", dtype)
     if form not in ("trie", "branch") or (linear and form == "branch"):
         raise ValueError(
             '`weight(form=...)` must be "trie" or "branch", and "trie" for the linear alphabet; '
             f"got {form!r}."
         )
-    if t + 3 >= digits(kind) and not allow_rounding:
+    most = min(digits_of(kind) - 4, MOST_BITS) if not allow_rounding else MOST_BITS
+    if t > most:
         raise ValueError(
-            f"`weight(accuracy_bits)` must be at most {digits(kind) - 4} in {kind}; got {t}. The "
-            "values of the network would be rounded. `allow_rounding=True` builds it nevertheless."
+            f"`weight(...)` must need at most {most} digits in {kind}; got {t}: the values of the "
+            "network would be rounded. `allow_rounding=True` builds up to 60 of them."
         )
     alphabet: Alphabet = Linear(lam) if linear else nonlinear(lam, t)
     check_alphabet("weight", alphabet, allow_rounding)
