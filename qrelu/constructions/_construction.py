@@ -74,8 +74,15 @@ class Certificate(NamedTuple):
                 f'format "{_FORMAT}" and the entries {", ".join(cls._fields)}; got the entries '
                 f"{', '.join(map(str, record)) or 'of an empty record'}."
             )
-        low, high = (tuple(float(x) for x in end) for end in found["domain"])
-        return cls(**{**found, "bound": float(found["bound"]), "domain": (low, high)})
+        try:
+            low, high = (tuple(float(x) for x in end) for end in found["domain"])
+            bound = float(found["bound"])
+        except (TypeError, ValueError):
+            raise ValueError(
+                "`Certificate.from_dict(record)` must have numbers for `bound` and `domain`; got "
+                f"{found['bound']!r} and {found['domain']!r}."
+            ) from None
+        return cls(**{**found, "bound": bound, "domain": (low, high)})
 
     def __str__(self) -> str:
         relation = "=" if self.exact else "<="
