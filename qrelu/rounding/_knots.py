@@ -91,7 +91,8 @@ def _gaps(places: np.ndarray, bends: np.ndarray, length: float) -> np.ndarray:
 def _scales(slopes, bias, outer) -> tuple[np.ndarray, np.ndarray]:
     """The smallest and the largest factor of every unit's weight that no magnitude grows with."""
     sizes = np.max(np.abs(outer), axis=0)
-    lowest = sizes / max(np.max(sizes), np.finfo(float).tiny)
+    # A unit that the next layer does not use may stay as it is.
+    lowest = np.where(sizes > 0, sizes / max(np.max(sizes), np.finfo(float).tiny), 1.0)
     highest = np.full_like(slopes, np.inf)
     for numbers in (np.abs(slopes), np.abs(bias)):
         ratio = np.full_like(slopes, np.inf)

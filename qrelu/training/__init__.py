@@ -4,10 +4,12 @@
 - `fit_least_squares` and `fit_least_squares_ensemble` use all first derivatives at once.
 - `fit_shallow` finds the best networks of one hidden layer from random knots, and `fit_deep`
   searches for deep ones that are better.
-- `freeze_gradually` rounds a trained model in parts, training what is still free in between.
+- `alternate` rounds small trained networks best: by turns of rounding and least squares, code by
+  code. `freeze_gradually` rounds any trained model in parts, training what is still free.
 - `orthogonal_greedy` builds networks of one hidden layer neuron by neuron.
 """
 
+from ._alternating import alternate as alternate
 from ._deep import fit_deep as fit_deep
 from ._dictionary import AbstractDictionary as AbstractDictionary
 from ._dictionary import RandomReLUDictionary as RandomReLUDictionary

@@ -1,12 +1,43 @@
-"""The arrays of a model, in the library that trains them."""
+"""The parameters of a model: in the library that trains them, plain, and with their grids."""
 
 from typing import Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+
+from ..quantizers import AbstractCalibration, Wrapped, quantize
 
 
 def in_jax(leaf: Any) -> Any:
     """Floating-point arrays of NumPy as those of JAX; everything else as it is."""
     floats = isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating)
     return jnp.asarray(leaf) if floats else leaf
+
+
+def parameters_of(model: Any) -> Any:
+    """The floating-point arrays, None elsewhere."""
+    return eqx.filter(model, eqx.is_inexact_array)
+
+
+def grids_of(model: Any, quantizer: Any) -> list[Any]:
+    """A grid for each floating-point array of the model, with the errors of `quantize`."""
+    leaves = [p for p in jax.tree.leaves(model) if eqx.is_inexact_array(p)]
+    if isinstance(quantizer, AbstractCalibration):
+        return quantizer.grids(leaves)
+    quantize(leaves, quantizer)
+    return [quantizer] * len(leaves)
+
+
+def refuse_wrapped(call: str, model: Any) -> None:
+    """An error for parameters that have a grid already."""
+    if any(isinstance(leaf, Wrapped) for leaf in jax.tree.leaves(model, is_leaf=_is_wrapped)):
+        raise ValueError(
+            f"`{call}(model, ...)` must get plain parameters; got some from `wrap`. Call "
+            "`unwrap(model)` first."
+        )
+
+
+def _is_wrapped(leaf: Any) -> bool:
+    return isinstance(leaf, Wrapped)

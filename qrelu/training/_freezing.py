@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..quantizers import AbstractCalibration, AbstractQuantizer, Wrapped, quantize
-from ._arrays import in_jax
+from ..quantizers import AbstractCalibration, AbstractQuantizer
+from ._arrays import grids_of, in_jax, parameters_of, refuse_wrapped
 from ._error import error_of
 from ._fit import fit
 from ._losses import as_loss
@@ -33,7 +33,8 @@ def freeze_gradually(
 
     The grids are chosen once, from the parameters at the start. After each rounding the parameters
     that are still free are trained against what the frozen ones do: no gradient passes through a
-    rounding, so that none is a guess.
+    rounding, so that none is a guess. On `data` the result is never worse than the model rounded to
+    nearest at once, which is returned where its loss is smaller.
 
     **Arguments:**
 
@@ -75,14 +76,11 @@ def freeze_gradually(
         raise ValueError(
             f"`freeze_gradually(...)` decides {sorted(taken)[0]!r} itself; leave it out."
         )
-    if any(isinstance(leaf, Wrapped) for leaf in jax.tree.leaves(model, is_leaf=_is_wrapped)):
-        raise ValueError(
-            "`freeze_gradually(model, ...)` must get plain parameters; got some from `wrap`. Call "
-            "`unwrap(model)` first."
-        )
+    refuse_wrapped("freeze_gradually", model)
     model = jax.tree.map(in_jax, model)
-    grids = _grids(model, quantizer)
-    frozen = jax.tree.map(lambda p: np.zeros(p.shape, bool), _parameters(model))
+    grids = grids_of(model, quantizer)
+    frozen = jax.tree.map(lambda p: np.zeros(p.shape, bool), parameters_of(model))
+    nearest, _ = _freeze(model, grids, frozen, 1.0, order)
     results = []
     for share in given:
         model, frozen = _freeze(model, grids, frozen, share, order)
@@ -90,7 +88,7 @@ def freeze_gradually(
             free = jax.tree.map(lambda f: ~f, frozen)
             results.append(fit(model, data, steps=steps, mask=free, **options))
             model = results[-1].model
-    return _assessed(model, results, data, options)
+    return _assessed([model, nearest], results, data, options)
 
 
 def _freeze(model: Any, grids: Any, frozen: Any, share: float, order: str) -> tuple[Any, Any]:
@@ -113,41 +111,27 @@ def _freeze(model: Any, grids: Any, frozen: Any, share: float, order: str) -> tu
     return model, jax.tree.unflatten(structure, [f for _, f in pairs])
 
 
-def _grids(model: Any, quantizer: Any) -> list[Any]:
-    leaves = jax.tree.leaves(_parameters(model))
-    if isinstance(quantizer, AbstractCalibration):
-        return quantizer.grids(leaves)
-    quantize(leaves, quantizer)  # its errors and warnings
-    return [quantizer] * len(leaves)
-
-
-def _assessed(model: Any, results: list[FitResult], data: Any, options: dict) -> FitResult:
-    """The record of all trainings, with loss and error of the model that is wholly on the grid."""
+def _assessed(models: list[Any], results: list[FitResult], data: Any, options: dict) -> FitResult:
+    """The record of all trainings, with loss and error of the better model on the grid."""
     loss = as_loss(options.get("loss", "l2"))
-    dtype = jnp.result_type(*jax.tree.leaves(_parameters(model)))
+    dtype = jnp.result_type(*jax.tree.leaves(parameters_of(models[0])))
 
-    def loss_on(name: str, points: Any) -> np.ndarray:
+    def loss_on(name: str, points: Any, model: Any) -> np.ndarray:
         return np.asarray(objective(loss, model, as_problem(name, points, loss, model, dtype)))
 
+    losses = [loss_on("data", data, model) for model in models]
+    model = models[1] if losses[1] < losses[0] else models[0]
     held = options.get("validation")
-    validation = None if held is None else loss_on("validation", held)
+    validation = None if held is None else loss_on("validation", held, model)
     error, kind = error_of(model, data, loss, validation, 0)
     last = results[-1]
     return last._replace(
         model=model,
         latent=model,
         history=np.concatenate([result.history for result in results]),
-        loss=loss_on("data", data),
+        loss=min(losses),
         error=error,
         error_kind=kind,
         steps=sum(result.steps for result in results),
         seconds=sum(result.seconds for result in results),
     )
-
-
-def _parameters(model: Any) -> Any:
-    return eqx.filter(model, eqx.is_inexact_array)
-
-
-def _is_wrapped(leaf: Any) -> bool:
-    return isinstance(leaf, Wrapped)

@@ -134,7 +134,7 @@ def _run(
         loss = Power(2.0)
         problem = as_problem("data", data, loss, model, jnp.float64)
         end = jnp.full(steps, jnp.nan)
-        best, history, count, converged = _solve(
+        best, history, count, converged = solve(
             parameters, mask, rest, problem, solver, end, project, members
         )
         history, count, converged = (np.asarray(part) for part in (history, count, converged))
@@ -173,7 +173,7 @@ def _run(
 
 
 @eqx.filter_jit
-def _solve(
+def solve(
     parameters: Any,
     mask: Any,
     rest: Any,
