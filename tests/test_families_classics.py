@@ -1,5 +1,7 @@
 """Laws that all classical families share: size, bits, rounding, measurement, errors in words."""
 
+import math
+
 import jax
 import numpy as np
 import pytest
@@ -243,12 +245,14 @@ def test_linear_splines_are_the_networks_of_the_same_pieces():
 
 
 def test_position_bits_count_the_ways_to_choose():
-    fitted = families.Wavelet().fit(targets.get("exp"), 16, norm=L2)
-    terms = fitted.function.terms
-    stop = 2 ** int(np.ceil(np.log2(terms.max() + 1)))
-    assert fitted.position_bits == pytest.approx(
-        sum(np.log2((stop - k) / (k + 1)) for k in range(terms.size)), rel=1e-9
-    )
+    """Waves are named among all; wavelets 0 to 15 are the one binary tree of Catalan(15)."""
+    fitted = families.Fourier("largest").fit(targets.get("exp"), 9, norm=L2)
+    total, size = 1 + 2 * ((int(fitted.function.terms.max()) + 1) // 2), fitted.function.terms.size
+    assert fitted.position_bits == pytest.approx(np.log2(math.comb(total, size)), rel=1e-9)
+    line = targets.Function(lambda x: x + 1, (0.0, 1.0), name="line")
+    fitted = families.Wavelet().fit(line, 16, norm=L2)
+    np.testing.assert_array_equal(fitted.function.terms, np.arange(16))
+    assert fitted.position_bits == pytest.approx(np.log2(math.comb(30, 15) / 16), rel=1e-9)
 
 
 def test_known_rates_name_what_they_prove():

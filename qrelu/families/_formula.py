@@ -6,6 +6,7 @@ import math
 import equinox as eqx
 import jax
 import numpy as np
+from scipy.special import betaln
 
 
 class AbstractFormula(eqx.Module):
@@ -80,5 +81,6 @@ class AbstractFormula(eqx.Module):
 
 def bits_of_choice(chosen: int, candidates: int) -> float:
     """Bits that name `chosen` of `candidates` things: the logarithm of the number of ways."""
-    ways = math.lgamma(candidates + 1) - math.lgamma(chosen + 1)
-    return max(ways - math.lgamma(candidates - chosen + 1), 0.0) / math.log(2)
+    # 1 / ((n + 1) B(n - k + 1, k + 1)), which keeps its digits where n is 2^48.
+    ways = -betaln(candidates - chosen + 1.0, chosen + 1.0) - math.log(candidates + 1)
+    return max(float(ways), 0.0) / math.log(2)

@@ -1,29 +1,43 @@
 """Sums of orthonormal wavelets on an interval."""
 
-import functools
+import math
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 
 from ._formula import AbstractFormula, bits_of_choice
+from ._wavelet_cones import deepest_level
+from ._wavelet_filters import analysis as analysis
+from ._wavelet_filters import at_integers as at_integers
+from ._wavelet_filters import center as center
+from ._wavelet_filters import filter_length
+from ._wavelet_filters import level_ranges as level_ranges
+from ._wavelet_filters import synthesis as synthesis
+from ._wavelet_mesh import polygon, step_values
 
 _EPS = float(np.finfo(np.float64).eps)
 # No Daubechies wavelet or scaling function exceeds 1.74 (that of db2).
 _LARGEST = 2.0
+# Even cells of a polygon: this many halvings more than there are terms need, at least, at most.
+_FINER, _LEAST, _MOST = 8, 10, 18
+# Cells of the mesh are up to 2^4 times finer than those of the deepest wavelets.
+_BELOW = 4
 
 
 class WaveletSum(AbstractFormula):
-    r"""$\sum_j c_j \psi_{k_j}$ in the orthonormal basis of a wavelet at resolution $2^J$.
+    r"""$\sum_j c_j \psi_{k_j}$ in the orthonormal basis of a wavelet, sparse down to any level.
 
     For Haar it is the step function itself. For the others, which have no closed form, it is the
-    polygon through the values at the points of the resolution, which are exact.
+    polygon through values, which are exact, at even points ($2^8$ for each term) and, under deep
+    wavelets, at finer ones, $2^6$ for each place of a wavelet.
 
     - `coefficients`: $c_j$, in the basis that is orthonormal on the domain (on its double, if
       reflected).
-    - `terms`: $k_j$, increasing, in the order from coarse to fine.
+    - `terms`: $k_j$, increasing, in the order from coarse to fine: $2^q + k$ is wavelet k of
+      the $2^q$ of level q.
     - `wavelet`: PyWavelets' name.
-    - `levels`: J: the domain has $2^J$ cells.
+    - `levels`: J: all terms are below $2^J$, twice that if reflected.
     - `reflected`: whether the period is the domain and its mirror image.
     """
 
@@ -37,21 +51,23 @@ class WaveletSum(AbstractFormula):
     def linear_pieces(self) -> tuple[np.ndarray, np.ndarray]:
         """The pieces between breakpoints."""
         a, b = self.domain
-        cells = 2**self.levels
-        full = np.zeros(cells * (2 if self.reflected else 1))
-        full[self.terms] = self.coefficients
-        scaling = synthesis(full, self.wavelet)
-        scaling = scaling / np.sqrt((b - a) / cells)
-        ends = np.linspace(a, b, cells + 1)
+        terms = self.terms.astype(np.int64)
         if self.wavelet == "haar":
-            new = np.flatnonzero(np.diff(scaling)) + 1
-            values = scaling[np.concatenate([[0], new])]
-            return ends[np.concatenate([[0], new, [cells]])], np.stack([values, values])
-        values = np.zeros(scaling.size)
-        for shift, value in enumerate(at_integers(self.wavelet)):
-            values += value * np.roll(scaling, shift)
-        at_ends = values[np.arange(cells + 1) % scaling.size]
-        return ends, np.stack([at_ends[:-1], at_ends[1:]])
+            places, values = step_values(self.coefficients, terms, b - a)
+            values = np.stack([values, values])
+        else:
+            double = int(self.reflected)
+            even = even_level(terms.size) + double
+            deepest = max(deepest_level(a, b) + _BELOW, self.levels, even - double) + double
+            places, at_ends = polygon(
+                self.coefficients, terms, self.wavelet, even, deepest, self.reflected
+            )
+            places = places * 2.0**double
+            at_ends = at_ends / math.sqrt((b - a) * 2.0**double)
+            values = np.stack([at_ends[:-1], at_ends[1:]])
+        ends = a + (b - a) * places
+        ends[-1] = b
+        return ends, values
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """The values at `x`; at a jump those of the piece on the right."""
@@ -78,7 +94,7 @@ class WaveletSum(AbstractFormula):
 
     @property
     def sensitivity(self) -> float:
-        r"""As many wavelets of each level as overlap, at most $2^{j/2}$ times the largest."""
+        r"""As many wavelets of each level as overlap, at most $2^{q/2}$ times the largest."""
         a, b = self.domain
         period = (b - a) * (2 if self.reflected else 1)
         width = 1 if self.wavelet == "haar" else filter_length(self.wavelet) - 1
@@ -88,17 +104,23 @@ class WaveletSum(AbstractFormula):
             2**self.levels * (2 if self.reflected else 1), self.wavelet
         ):
             inside = int(np.count_nonzero((self.terms >= start) & (self.terms < stop)))
-            scale = np.sqrt((stop - start) / period)
+            scale = np.sqrt(max(stop - start, 1) / period)
             total += min(inside, width) * largest * scale
         return float(total)
 
     @property
     def position_bits(self) -> float:
-        """Bits that name the terms among all up to the finest level in use."""
-        total = 2**self.levels * (2 if self.reflected else 1)
-        last = int(self.terms.max(initial=0))
-        stop = next(e for _, e in level_ranges(total, self.wavelet) if e > last)
-        return bits_of_choice(self.terms.size, stop)
+        r"""Bits that name the terms: among all to the finest level in use, or as a tree.
+
+        The tree of the terms and all their ancestors, place k/2 above place k, is one of a Catalan
+        number of binary trees; then its nodes that are terms are named.
+        """
+        terms = self.terms.astype(np.int64)
+        last = int(terms.max(initial=0))
+        flat = bits_of_choice(terms.size, 1 << last.bit_length())
+        nodes = tree_size(terms)
+        catalan = bits_of_choice(nodes, 2 * nodes) - math.log2(nodes + 1)
+        return min(flat, max(catalan, 0.0) + bits_of_choice(terms.size, nodes + 1))
 
     @property
     def bounded(self) -> bool:
@@ -106,72 +128,19 @@ class WaveletSum(AbstractFormula):
         return True
 
 
-def filter_length(wavelet: str) -> int:
-    """Number of coefficients of the wavelet's filter."""
-    return _filter(wavelet).size
+def even_level(terms: int) -> int:
+    """The level of the even points of a polygon."""
+    return min(max(math.ceil(math.log2(max(terms, 1))) + _FINER, _LEAST), _MOST)
 
 
-@functools.lru_cache(maxsize=32)
-def _filter(wavelet: str) -> np.ndarray:
-    """The filter h that reconstructs, of sum sqrt(2)."""
-    from pywt import Wavelet  # type: ignore[attr-defined]
-
-    return np.array(Wavelet(wavelet).rec_lo)
-
-
-def _depth(total: int, wavelet: str) -> int:
-    # The coarsest level has at least as many scaling functions as the filter has coefficients.
-    least = 1 if wavelet == "haar" else filter_length(wavelet)
-    return max((total // least).bit_length() - 1, 0)
-
-
-def level_ranges(total: int, wavelet: str) -> list[tuple[int, int]]:
-    """Where the scaling functions and the wavelets of every level stand among all terms."""
-    first = total >> _depth(total, wavelet)
-    ranges = [(0, first)]
-    while first < total:
-        ranges.append((first, 2 * first))
-        first *= 2
-    return ranges
-
-
-def analysis(scaling: np.ndarray, wavelet: str) -> np.ndarray:
-    """All coefficients, from coarse to fine, of a periodic sequence of scaling coefficients."""
-    import pywt
-
-    depth = _depth(scaling.size, wavelet)
-    parts, rest = [], scaling
-    for _ in range(depth):
-        rest, detail = pywt.dwt(rest, wavelet, mode="periodization")
-        parts.append(detail)
-    return np.concatenate([rest, *parts[::-1]])
-
-
-def synthesis(coefficients: np.ndarray, wavelet: str) -> np.ndarray:
-    """The scaling coefficients of the finest level: the inverse of `analysis`."""
-    import pywt
-
-    (_, first), *details = level_ranges(coefficients.size, wavelet)
-    rest = coefficients[:first]
-    for start, stop in details:
-        rest = pywt.idwt(rest, coefficients[start:stop], wavelet, mode="periodization")
-    return rest
-
-
-@functools.lru_cache(maxsize=32)
-def at_integers(wavelet: str) -> tuple[float, ...]:
-    r"""The scaling function at 0, 1, ...: $\phi(m) = \sqrt2 \sum_k h_k \phi(2m-k)$."""
-    h = _filter(wavelet) * np.sqrt(2)
-    n = h.size
-    index = 2 * np.arange(n)[:, None] - np.arange(n)
-    matrix = np.where((index >= 0) & (index < n), h[np.clip(index, 0, n - 1)], 0.0)
-    # Its values at the integers add up to 1, which singles out the fixed point.
-    system = np.vstack([matrix - np.eye(n), np.ones(n)])
-    right = np.append(np.zeros(n), 1.0)
-    return tuple(np.linalg.lstsq(system, right, rcond=None)[0].tolist())
-
-
-def center(wavelet: str) -> float:
-    r"""The mean of the scaling function, $\int x \phi(x)\,dx = \sum_k k h_k / \sqrt2$."""
-    h = _filter(wavelet)
-    return float(np.arange(h.size) @ h / np.sqrt(2))
+def tree_size(terms: np.ndarray) -> int:
+    """How many numbers beside 0 are terms or, halved and halved again, come from terms."""
+    level, count = np.unique(terms[terms > 0]), 0
+    while level.size:
+        # The largest of a level first: halves may be terms themselves.
+        bits = int(level[-1]).bit_length() - 1
+        top = level >= (1 << bits)
+        count += int(np.count_nonzero(top))
+        level = np.union1d(level[~top], level[top] >> 1)
+        level = level[level > 0]
+    return count
