@@ -198,6 +198,39 @@ def test_a_search_that_runs_out_of_time_says_so_and_still_holds():
         bounds.allocate_bits(net, 0.3, (0, 1), search_seconds=0)
 
 
+def test_no_exact_certificate_is_begun_that_would_end_too_late():
+    net = _network(8, (2, 6, 6, 1))
+    seen = []
+    found = bounds.allocate_bits(
+        net,
+        0.1,
+        (0.0, 1.0),
+        per="layer",
+        seconds=1e-9,
+        search_seconds=1e-9,
+        progress=lambda total, enclosure: seen.append(enclosure),
+    )
+    # The first bits that are certified are waited for, whole; nothing is tried after that.
+    assert found.certificate is seen[-1] and found.certificate.complete
+    assert not found.finished and all(e.upper > 0.1 for e in seen[:-1])
+    assert np.isfinite(found.curve.certified).sum() == len(seen)
+
+
+@pytest.mark.parametrize("per", ["network", "layer", "channel"])
+def test_three_inputs(per):
+    """Branch and bound with a small budget: what it proves holds, and one bit less is no luck."""
+    net = _network(9, (3, 4, 1))
+    found = bounds.allocate_bits(net, 0.2, (0.0, 1.0), per=per, budget=3000, curve=False)
+    assert found.certificate.method == "branch and bound" and found.certificate.upper <= 0.2
+    x = np.random.default_rng(7).uniform(0, 1, (3, 20000))
+    assert abs(_values(net, x) - _values(found.network, x)).max() <= found.certificate.upper
+    _fits(found.network, found.bits)
+    assert found.total <= found.uniform * sum(w.size + b.size for w, b in _pairs(net))
+    fewer = bounds.certify_bits(net, found.uniform - 1, (0.0, 1.0), budget=3000, curve=False)
+    assert fewer.certificate.upper > 0.2
+    assert found.finished
+
+
 def _curve(logs):
     errors = 2.0 ** np.array(logs)
     return bounds.BitsCurve(np.arange(2, 2 + len(errors)), errors, errors, 4 * errors)

@@ -15,6 +15,9 @@ from ._app import ASKING, FAILURE, INTERRUPTED, RUNNING, USAGE, dump, fail, sent
 _PER = ("network", "layer", "channel")
 _ROUNDINGS = ("nearest", "feedback")
 _EVALUATIONS = (None, "exact", "bfloat16", "float16", "float32", "float64")
+_BUDGET = 100_000  # cells or boxes of one certificate, in proportion to the time beyond a minute
+_WRITING = 2.0  # seconds that are left for the files, the figure and the table
+_LEAST = 1e-3
 _POINTS = 4096  # random points of the box, for feedback and for the shares of the error
 
 
@@ -63,7 +66,12 @@ def quantize(
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(metavar="S", help="When to stop looking for fewer bits.")
+        float,
+        typer.Option(
+            metavar="S",
+            help="After so many seconds it is done, within a second or two, with what was found by "
+            "then. Only the first bits that can be certified are waited for longer.",
+        ),
     ] = 60.0,
     out: Annotated[
         pathlib.Path | None,
@@ -76,6 +84,7 @@ def quantize(
     Writes packed.safetensors (every parameter in its bits), certificate.json (for `qrelu verify`)
     and curve.png (errors against bits).
     """
+    end = time.perf_counter() + seconds
     with sentences(USAGE, ASKING):
         _check(accuracy, bits, per, rounding, evaluation, seconds)
         use_float64()
@@ -98,8 +107,9 @@ def quantize(
                     per=per,
                     rounding=way,
                     evaluation=evaluation,
+                    budget=int(_BUDGET * max(1.0, seconds / 60)),
                     seconds=seconds / 6,
-                    search_seconds=seconds,
+                    search_seconds=max(end - time.perf_counter() - _WRITING, _LEAST),
                     progress=progress,
                 )
             with _staged(place) as stage:

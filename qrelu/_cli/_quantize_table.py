@@ -80,7 +80,8 @@ def _print_bits(certificate: Any, place: pathlib.Path) -> None:
         f"Bits: {total:,} for the parameters, {full / total:.1f} times fewer than {full:,} as "
         f"floats; packed.safetensors has {header:,} more, for shapes and steps."
     )
-    goal = shown(certificate.goal, 6, above=True)
+    asked = certificate.goal == certificate.accuracy
+    goal = f"{certificate.goal:g}" if asked else shown(certificate.goal, 6, above=True)
     theory = "more than the type holds" if apriori is None else f"{apriori} bits"
     print(
         f"Per parameter, for {goal}: {uniform} bits certified with the same for all; theory "

@@ -85,9 +85,11 @@ def allocate_bits(
     - `rounding`: how the network is put on grids, `rounding(network, grids)`, the same every time;
         to nearest without it, and wherever that does better at random points of the box. For
         example `lambda net, grids: rounding.feedback(net, grids, points)`.
-    - `evaluation`, `budget`, `seconds`: as in `enclose`, for each certificate.
-    - `search_seconds`: most seconds for the search as a whole. When they are over the bits are
-        what was found so far, and points of the curve that are missing are NaN.
+    - `evaluation`, `budget`, `seconds`: as in `enclose`, for each certificate. With one or two free
+        inputs only the budget limits it: half of an exact certificate proves next to nothing.
+    - `search_seconds`: most seconds for the search as a whole, once some bits are certified: no
+        trial is begun that would end later. The bits are then what was found so far, and points of
+        the curve that are missing are NaN.
     - `curve`: whether to certify every number of bits for the curve.
     - `progress`: called with the total of bits and the `Enclosure` after each certificate.
 

@@ -1,8 +1,10 @@
 """The search for few bits: what was tried, and lowering bits while the certificate holds."""
 
+import contextlib
 import hashlib
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,8 @@ class Search:
         self.quick: dict[Any, Enclosure] = {}
         # With one or two free inputs a certificate is exact at once.
         self.splits = int((box[1] > box[0]).sum()) > 2
+        # The longest rounding and the longest exact certificate so far: what is not interrupted.
+        self.longest = {"rounding": 0.0, "certificate": 0.0}
         self.digests: dict[Any, bytes] = {}
         self.last: tuple[Any, ReLUNetwork] | None = None
         # The parameters that a channel's bits are spent on: its row and its bias.
@@ -83,7 +87,9 @@ class Search:
         network = to_nearest(self.network, grids)
         if self.rounding is not None:
             call = "allocate_bits(rounding=...)"
-            other = check_on_grids(call, self.rounding(self.network, grids), self.network, grids)
+            with self._timed("rounding"):
+                other = self.rounding(self.network, grids)
+            other = check_on_grids(call, other, self.network, grids)
             network = min(other, network, key=self._difference)
             self._check_same(key, network)
         self.last = (key, network)
@@ -135,15 +141,27 @@ class Search:
 
     @property
     def over(self) -> bool:
-        """Whether the time for the search is over."""
-        return time.perf_counter() > self.deadline
+        """Whether there is no time for another trial: none is begun that would end too late."""
+        return time.perf_counter() + sum(self.longest.values()) > self.deadline
 
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.longest[what] = max(self.longest[what], time.perf_counter() - begin)
+
+    # Half of an exact certificate proves next to nothing, so it is not interrupted.
     def _enclosed(self, bits: Sequence[np.ndarray], budget: int) -> Enclosure:
-        left = self.deadline - time.perf_counter()
-        seconds = min(self.seconds, max(left, _LEAST * self.seconds))
-        found = self.certify(self.rounded(bits), budget, seconds)
-        if self.splits and seconds < self.seconds and not found.complete:
-            self.finished = False
+        network = self.rounded(bits)
+        if not self.splits:
+            with self._timed("certificate"):
+                found = self.certify(network, budget, math.inf)
+        else:
+            left = self.deadline - time.perf_counter()
+            seconds = min(self.seconds, max(left, _LEAST * self.seconds))
+            found = self.certify(network, budget, seconds)
+            if seconds < self.seconds and not found.complete:
+                self.finished = False
         if self.progress is not None:
             self.progress(self.total(bits), found)
         return found
