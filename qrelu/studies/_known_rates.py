@@ -25,6 +25,7 @@ _SELF_SIMILAR = "derived (self-similar: the error on dyadic cells in closed form
 
 _BOUNDED = "coefficients are bounded and each moves the function by at most a power of M"
 _POSITIONS = "as for all terms, and a position up to a power of M takes of order log M bits"
+_DEEP = "as for chosen terms: levels are of order log M, so each moves the function by a power of M"
 _KNOTS = "knots are no closer than a power of 1/M, so of order log M bits tell them apart"
 _NETWORK = "[gonon2023]: Lipschitz in the parameters with a constant that is a power of M"
 
@@ -161,6 +162,10 @@ def _wavelets(add, L2) -> None:
     add(get("sqrt"), haar, L2, sizes, 1.0, _NONLINEAR, _POSITIONS)
     for n in (2, 3, 4):
         add(get("sine"), wavelet(f"db{n}", "periodic"), L2, sizes, float(n), _NONLINEAR, _POSITIONS)
+    # At a jump a few terms of each level, of order log M in all: the smooth parts keep their rate.
+    add(_waves_and_a_jump(6.0, 0.5), haar, L2, _doubling(32, 6), 1.0, _NONLINEAR, _DEEP)
+    db2 = wavelet("db2")
+    add(_waves_and_a_jump(100.0, 0.02), db2, L2, _doubling(128, 5), 2.0, _NONLINEAR, _DEEP)
 
 
 def _absolute() -> AbstractTarget:
@@ -179,6 +184,15 @@ def _step() -> AbstractTarget:
     # Both values are nonzero, so that the number of pieces is the number of parameters.
     return targets.Function(
         lambda x: np.where(x < 1 / 3, 1.0, 2.0), (0.0, 1.0), breakpoints=(1 / 3,), name="step"
+    )
+
+
+def _waves_and_a_jump(frequency: float, jump: float) -> AbstractTarget:
+    return targets.Function(
+        lambda x: np.sin(frequency * x) + jump * (x > 1 / 3),
+        (0.0, 1.0),
+        breakpoints=(1 / 3,),
+        name=f"sin {frequency:g}x and a jump",
     )
 
 
