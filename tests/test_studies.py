@@ -62,6 +62,8 @@ def test_table_has_a_row_for_every_case_in_order():
         "bits_per_weight",
         "total_bits",
         "seed",
+        "draws",
+        "worst_draw",
         "error",
         "uncertainty",
         "limit",

@@ -26,6 +26,8 @@ COLUMNS: dict[str, type[pl.DataType]] = {
     "bits_per_weight": pl.Float64,
     "total_bits": pl.Float64,
     "seed": pl.Int64,
+    "draws": pl.Int64,
+    "worst_draw": pl.String,
     "error": pl.Float64,
     "uncertainty": pl.Float64,
     "limit": pl.Float64,

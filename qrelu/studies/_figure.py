@@ -71,7 +71,7 @@ def draw(curves: Sequence[Curve], description: dict) -> Figure:
             here = [c for c in curves if (c.target, c.family) == (target, family)]
             _panel(ax, here, styles)
             ax.set_title(f"{titles[target]}, {family}", fontsize=9)
-        axes[i, 0].set_ylabel(f"{norm} error", fontsize=9)
+        axes[i, 0].set_ylabel(_measured(norm, description["targets"][i]), fontsize=9)
     for i in range(len(targets)):
         _make_room([axes[i, j] for j in range(len(families))])
     _mark_sizes(axes, curves)
@@ -92,9 +92,17 @@ def draw(curves: Sequence[Curve], description: dict) -> Figure:
 
 
 def _title(item: dict) -> str:
-    """A target's name, and its formula where it has one."""
+    """A target's name, and its formula where it has one; the name of a class."""
+    if "draws" in item:
+        return item["name"]
     formula = (item["what"].get("description") or "").partition(";")[0].partition(" on [")[0]
     return f"{item['name']}: {formula}" if formula and formula != item["name"] else item["name"]
+
+
+def _measured(norm: str, item: dict) -> str:
+    """What the error is; that of a class is the worst one over draws."""
+    draws = item.get("draws")
+    return f"{norm} error" if draws is None else f"worst {norm} error of {draws} draws"
 
 
 def _styles(rules: Sequence[str]) -> dict[str, _Style]:
@@ -257,7 +265,9 @@ def _limit(ax, curves: Sequence[Curve]) -> list[Line2D]:
                 zorder=0,
                 solid_capstyle="round",
             )
-            return [Line2D([], [], color=_LIMIT, linewidth=4, alpha=0.9, label=f"limit ({label})")]
+            whole_class = curve.rows["draws"].is_not_null().any()
+            words = f"error of the class: {label}" if whole_class else f"limit ({label})"
+            return [Line2D([], [], color=_LIMIT, linewidth=4, alpha=0.9, label=words)]
     return []
 
 

@@ -67,13 +67,16 @@ def describe_target(target) -> dict[str, object]:
     }
 
 
-def describe_study(targets, families, sizes: Sequence[int], norm, seeds: Sequence[int]) -> dict:
+def describe_study(
+    targets: Sequence[dict], families, sizes: Sequence[int], norm, seeds: Sequence[int]
+) -> dict:
     """The record of a study: what its numbers depend on, the version of qrelu included.
 
-    `families` are triples: the family, the name of its unrounded family, its rounding rule.
+    `targets` are records of targets and classes; `families` are triples: the family, the name of
+    its unrounded family, its rounding rule.
     """
     return {
-        "targets": [describe_target(target) for target in targets],
+        "targets": list(targets),
         "families": [
             {"name": family.name, "base": base, "rule": rule, "what": describe(family)}
             for family, base, rule in families

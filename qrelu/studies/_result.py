@@ -12,6 +12,7 @@ import polars as pl
 from .._misc import write_atomically
 from ._case import COLUMNS, SCHEMA, parts_of
 from ._curves import RATE_SCHEMA, Curve, curves_of, rate_row
+from ._encodability import encodability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +44,10 @@ class StudyResult:
 
     def table(self) -> pl.DataFrame:
         """One row per target, family, rule, size and seed.
+
+        For a class of functions `error` is the worst error over the `draws`, reached on
+        `worst_draw`: a bound of nothing. `limit` is the proven lower bound of the error of the
+        family over the class, and the counts and bits are the largest of any draw.
 
         `connectivity` counts the network as it is, after rounding; `limit` is null where none is
         known, and `error` is null where `notes` says why there is none. Running times are apart,
@@ -79,6 +84,18 @@ class StudyResult:
         `error_over_limit` and `bits_per_weight` are those of the largest size.
         """
         return pl.DataFrame([rate_row(curve) for curve in self._curves], schema=RATE_SCHEMA)
+
+    def encodability(self) -> pl.DataFrame:
+        r"""One row per class, family and rule: whether $\gamma_{approx} \le \gamma_{encod}$.
+
+        `gamma` is the rate of the worst error over draws that depend on M, `encoding_gamma` that of
+        the bits that describe the class, `holds` the check of `bounds.encoding_check`, null where
+        no rate is established. `gamma_in_bits` is the rate of the same errors against
+        `total_bits`, which grow like M to the power `bits_growth`: where a rate exceeds the limit,
+        the bits of a parameter grow like a power of M, or the draws missed the worst functions.
+        Functions have no such limit and are left out.
+        """
+        return encodability(self._curves, self.description)
 
     def figure(self) -> "Figure":
         """Error against connectivity, both logarithmic: points, fits, limits and floors.

@@ -10,9 +10,10 @@ import polars as pl
 
 from ..families import AbstractFamily
 from ..norms import AbstractNorm
-from ..targets import AbstractTarget
+from ..targets import AbstractFunctionClass, AbstractTarget
 from ._case import SCHEMA, Part, base_of, compute, parts_of, rule_of
-from ._identity import describe, describe_study, environment, fingerprint
+from ._class_case import compute_class, describe_class
+from ._identity import describe, describe_study, describe_target, environment, fingerprint
 from ._progress import reporting
 from ._result import StudyResult, joined
 from ._store import Store
@@ -24,11 +25,14 @@ def _listed(value: Any, word: str, cure: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _as_targets(value: Any) -> tuple[AbstractTarget, ...]:
-    cure = "Write `[targets.get('exp')]`, or `[targets.Function(fn, (0, 1))]` for your own."
+def _as_targets(value: Any) -> tuple[AbstractTarget | AbstractFunctionClass, ...]:
+    cure = (
+        "Write `[targets.get('exp')]`, `[targets.Function(fn, (0, 1))]` for your own, or "
+        "`[targets.Lipschitz()]` for a class."
+    )
     items = _listed(value, "targets", cure)
     for item in items:
-        if not isinstance(item, AbstractTarget):
+        if not isinstance(item, AbstractTarget | AbstractFunctionClass):
             raise TypeError(f"`Study(targets=...)` must hold targets; got {item!r:.80}. {cure}")
     return items
 
@@ -75,26 +79,35 @@ class Study(eqx.Module):
     One fit for every target, unrounded family, size and seed; every `families.Quantized` copy of
     a family rounds that family's fit, so that rules are compared on the same network.
 
+    A class of functions, such as `targets.Lipschitz()`, may stand among the targets. For every size
+    functions are drawn anew that are hard for that size, the same for all families; `error` is then
+    the worst error that the algorithm had over the draws. That bounds nothing: the class may hold a
+    worse function, and another algorithm may do better. `limit`, beside it, is the proven lower
+    bound of the error of the family over the whole class, where `bounds.class_error` knows one.
+
     **Arguments:**
 
-    - `targets`: the functions to approximate, with different names.
+    - `targets`: the functions to approximate, and classes, with different names.
     - `families`: the families, with different names; `families.Quantized` ones may be among them.
     - `sizes`: the connectivities $M$ asked for, increasing, at least the families' smallest.
     - `norm`: what measures the distance, such as `norms.L2()`.
-    - `seeds`: one run per seed; a family without randomness gives the same numbers for each.
+    - `seeds`: one run per seed; a family without randomness gives the same numbers for each. A
+        class is drawn anew for each seed.
+    - `draws`: how many functions of a class are drawn for every size and seed.
 
     **Raises:**
 
     - `ValueError`: for an empty list, equal names, sizes that do not increase or that a family
-        cannot have.
+        cannot have, no draws, a class of several variables or one that is not compact in the norm.
     - `TypeError`: for what is no list, or not of targets, families and a norm.
     """
 
-    targets: tuple[AbstractTarget, ...] = eqx.field(converter=_as_targets)
+    targets: tuple[AbstractTarget | AbstractFunctionClass, ...] = eqx.field(converter=_as_targets)
     families: tuple[AbstractFamily, ...] = eqx.field(converter=_as_families)
     sizes: tuple[int, ...] = eqx.field(converter=_as_sizes, static=True)
     norm: AbstractNorm = eqx.field(converter=_as_norm)
     seeds: tuple[int, ...] = eqx.field(converter=_as_seeds, static=True, default=(0,))
+    draws: int = eqx.field(static=True, default=8)
 
     def __check_init__(self):
         for word in ("targets", "families", "sizes", "seeds"):
@@ -108,6 +121,10 @@ class Study(eqx.Module):
                 f"`Study(sizes=...)` must increase; got {list(self.sizes)}. Sort them and name "
                 "each once."
             )
+        _whole([self.draws], "draws", 1)
+        for item in self.targets:
+            if isinstance(item, AbstractFunctionClass):
+                _check_class(item, self.norm)
         bases = {}
         for family in self.families:
             base = base_of(family)
@@ -130,7 +147,13 @@ class Study(eqx.Module):
 
     def _description(self) -> dict[str, Any]:
         families = [(family, base_of(family).name, rule_of(family)) for family in self.families]
-        return describe_study(self.targets, families, self.sizes, self.norm, self.seeds)
+        described = [
+            describe_class(item, int(self.draws))
+            if isinstance(item, AbstractFunctionClass)
+            else describe_target(item)
+            for item in self.targets
+        ]
+        return describe_study(described, families, self.sizes, self.norm, self.seeds)
 
     def run(
         self, directory: str | os.PathLike | None = None, *, progress: bool | None = None
@@ -195,13 +218,30 @@ class Study(eqx.Module):
         with reporting(left, len(frames), progress) as done:
             for part in left:
                 members = [f for f in self.families if base_of(f).name == part.family]
-                rows = compute(part, targets[part.target], members, self.norm)
+                target = targets[part.target]
+                if isinstance(target, AbstractFunctionClass):
+                    rows = compute_class(part, target, members, self.norm, int(self.draws))
+                else:
+                    rows = compute(part, target, members, self.norm)
                 beside = {**around, "study": study, "part": part.name}
                 frame = pl.DataFrame([{**row, **beside} for row in rows], schema=SCHEMA)
                 if store is not None:
                     store.write(part, frame)
                 frames[part.name] = frame
                 done(part)
+
+
+def _check_class(function_class: AbstractFunctionClass, norm: AbstractNorm) -> None:
+    if function_class.variables != 1:
+        raise ValueError(
+            "`Study(targets=...)` must hold classes of functions of one variable; "
+            f"{function_class.name} has {function_class.variables}."
+        )
+    if why := function_class.why_not_compact(norm.p):
+        raise ValueError(
+            f"`Study(targets=...)` must hold classes that are compact in the norm; {norm.name} and "
+            f"{function_class.name}: {why}. Use another norm, or another class."
+        )
 
 
 def _check_different(word: str, names: Sequence[Any]) -> None:

@@ -182,9 +182,10 @@ class AbstractFunctionClass(eqx.Module):
         r"""Functions that are hard for M parameters: extremal ones and random ones in turn.
 
         The first, third, ... are extremal for M, M/2, M/3, ... parameters, since one parameter is
-        a value for some families and a third of a neuron for others; the rest are random, rough
-        down to an eighth of the scale that M parameters resolve. So the functions depend on M, as
-        a statement on the whole class needs.
+        a value for some families and a third of a neuron for others; the rest are random. Most of
+        these are rough down to an eighth of the scale that M parameters resolve; one is as simple
+        as the boundary of the ball allows, a polynomial or a jump, which is hardest where a family
+        cannot adapt. So the functions depend on M, as a statement on the whole class needs.
 
         **Arguments:**
 

@@ -200,21 +200,25 @@ def hoelder_draw(
     cells: int,
     kind: int,
 ) -> Data | PiecewisePolynomial:
-    """A random function of norm `radius`: a path, random midpoints, or a Weierstrass sum."""
+    """A random function of norm `radius`: rough at all scales, or the smoothest on the boundary."""
     k = whole_part(smoothness)
     exponent = smoothness - k
     a, b = domain
     knots = np.linspace(a, b, cells + 1)
-    recipes = ("random midpoints", "Weierstrass sum", "path")
     # A path has slopes of one size, which only Lipschitz functions can have at all scales.
-    kind = (kind + 2) % 3 if exponent == 1 else kind % 2
-    if kind == 0:
-        values = displaced(rng, cells, exponent)
-    elif kind == 1:
+    recipes = ["random midpoints", "polynomial", "Weierstrass sum"]
+    recipe = (["path", *recipes[1:]] + recipes[:1] if exponent == 1 else recipes)[
+        kind % (4 if exponent == 1 else 3)
+    ]
+    if recipe == "path":
+        values = np.append(0.0, np.cumsum(telegraph(rng, cells))) / cells
+    elif recipe == "polynomial":
+        knots, values = np.linspace(a, b, 3), rng.choice([-1.0, 1.0]) * np.arange(3.0)
+    elif recipe == "Weierstrass sum":
         values = weierstrass(rng, cells, exponent)
     else:
-        values = np.append(0.0, np.cumsum(telegraph(rng, cells))) / cells
-    return _on_the_ball(knots, centered(values), k, smoothness, radius, recipes[kind])
+        values = displaced(rng, cells, exponent)
+    return _on_the_ball(knots, centered(values), k, smoothness, radius, recipe)
 
 
 # With amplitude A and teeth of length h, |f(x) - f(y)| <= min(2 A |x - y|/h, 2 A), which is at most

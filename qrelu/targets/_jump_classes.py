@@ -86,12 +86,14 @@ class BoundedVariation(AbstractFunctionClass):
         return max(sizes[0], variations[0]), most, basis
 
     def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
+        one = np.where(np.arange(cells) == rng.integers(cells), 1.0, 0.0)
         name, steps = (
             ("cascade", cascade(rng, cells) * telegraph(rng, cells)),
+            ("one jump", one * rng.choice([-1.0, 1.0])),
             ("staircase", cascade(rng, cells) ** 2),
             # Few large and many small jumps: the k-th largest has size 1/k.
             ("jumps", rng.permutation(rng.choice([-1.0, 1.0], cells) / np.arange(1, cells + 1))),
-        )[kind % 3]
+        )[kind % 4]
         a, b = self.domain
         return self._polygon(np.linspace(a, b, cells + 1), np.append(0.0, np.cumsum(steps)), name)
 

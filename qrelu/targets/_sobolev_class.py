@@ -108,8 +108,10 @@ class Sobolev(AbstractFunctionClass):
         return max(least, low), most, BOUNDED if math.isfinite(most) else VALUES
 
     def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
+        if kind % 3 == 1:
+            return self._with_derivative(rng.choice([-1.0, 1.0]) * np.ones(2), "polynomial")
         signs = telegraph(rng, cells)
-        if kind % 2 == 0:
+        if kind % 3 == 0:
             return self._with_derivative(signs, "path")
         # Equal shares of |f^(m)|^p at every halving would be the path; here they are 1 : 3.
         weights = cascade(rng, cells)
