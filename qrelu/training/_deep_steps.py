@@ -54,14 +54,14 @@ def _linearized(vector: Array, widths: tuple[int, ...], x: Array) -> tuple[Array
     return out, jnp.concatenate(rows)
 
 
-@partial(jax.jit, static_argnames=("widths", "steps"))
+@partial(jax.jit, static_argnames="widths")
 def marquardt(
     vectors: Float[Array, "batch parameters"],
     x: Float[Array, " n"],
     y: Float[Array, " n"],
     root: Float[Array, " n"],
     widths: tuple[int, ...],
-    steps: int,
+    steps: int | Array,
 ) -> tuple[Float[Array, "batch parameters"], Float[Array, " batch"]]:
     r"""Vectors after some steps, with $\sum_i (R(x_i) - y_i)^2 w_i$, `root` the roots of w.
 
