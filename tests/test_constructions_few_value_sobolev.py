@@ -216,7 +216,7 @@ def test_bad_input():
         two_value_sobolev(_sine, 0.1, order=4)
     with pytest.raises(ValueError, match="from 1 to 3; got 0"):
         two_value_sobolev(_sine, 0.1, dimension=0)
-    with pytest.raises(ValueError, match="at least 2; got 1"):
+    with pytest.raises(ValueError, match="from 2 to 64; got 1"):
         few_value_sobolev(_sine, 0.1, values=1)
     with pytest.raises(ValueError, match="power of two of at least 1; got 3"):
         two_value_sobolev(_sine, 0.1, scale=3)

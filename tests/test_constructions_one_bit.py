@@ -117,7 +117,7 @@ def test_bad_input():
         one_bit_lipschitz(lambda x: x + 1.5, steps=16)
     with pytest.raises(ValueError, match="NaN or infinity"):
         one_bit_lipschitz(lambda x: np.where(x < 0.5, x, np.nan), steps=16)
-    with pytest.raises(ValueError, match=r"shape \(17,\)"):
+    with pytest.raises(ValueError, match=r"same shape; got \(3,\) for \(17,\)"):
         one_bit_lipschitz(lambda x: x[:3], steps=16)
     with pytest.raises(ValueError, match="got neither"):
         one_bit_lipschitz(np.sin)

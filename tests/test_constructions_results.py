@@ -128,6 +128,59 @@ def test_arguments_that_are_none(check, kind, text):
         check()
 
 
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda c: c.cached_lipschitz(lambda x: 1j * x, 0.1), "return numbers; got the type compl"),
+        (
+            lambda c: c.smooth(lambda x: x.astype(str), 0.1),
+            "smooth.*return numbers; got the type <U",
+        ),
+        (lambda c: c.polynomial(np.array([1.0, 1j]), 0.1), "polynomial.*be real numbers; got the type compl"),
+        (lambda c: c.spline(np.array(["a", "b"]), [0.0, 1.0]), r"spline\(knots\)` must be real numbers"),
+        (lambda c: c.two_value_sobolev(lambda x: 1j * x[:, 0], 0.3), "sobolev.*return numbers"),
+    ],
+)
+def test_what_is_no_real_number(make, text):
+    with pytest.raises(TypeError, match=text):
+        make(constructions)
+
+
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda c: c.sobolev_taylor(lambda x: x[:, 0], 1e-300), "at most 2.22 nodes"),
+        (lambda c: c.sobolev_taylor(lambda x: x[:, 0], 0.1, scale=1e300), "at most 2.22 nodes"),
+        (lambda c: c.two_value_sobolev(lambda x: x[:, 0], 1e-300), "larger accuracy"),
+        (lambda c: c.smooth(np.sin, 1e-300), "must be above"),
+        (lambda c: c.smooth(np.sin, 0.1, 1e9), "at most 2000; got"),
+        (lambda c: c.monomial(10**5, 0.1), "from 0 to 1000; got 100000"),
+        (lambda c: c.polynomial([1.0] * 2000, 0.1), "at most 1001 numbers; got 2000"),
+        (lambda c: c.sigma_delta(np.sin, 10**9, 8), "at most 2.24 steps in all"),
+        (lambda c: c.lipschitz_by_bits(np.sin, 10**8, 8), "at most 2.24 steps in all"),
+        (lambda c: c.weight(0.5, 0.1, values=10**6), "from 2 to 64; got 1000000"),
+        (lambda c: c.weight(0.5, 1e-300), "at most 49 digits in float64; got 997"),
+        (lambda c: c.few_value_memory(5e-324), "few_value_memory.*fewer bits than float64"),
+        (lambda c: c.best_values(5e-324), "best_values.*fewer bits than float64"),
+        (lambda c: c.regime_diagram(5, 2, seed=-1), "seed.*from 0|seed.*at least 0; got -1"),
+    ],
+)
+def test_sizes_beyond_memory_are_refused_at_once(make, text):
+    with pytest.raises(ValueError, match=text):
+        make(constructions)
+
+
+def test_an_error_is_exact_only_where_it_is_attained():
+    assert constructions.product(0.1, 0.3).certificate.exact
+    assert not constructions.product(0.1, 1e-3).certificate.exact
+
+
+def test_points_of_one_input_may_give_a_column():
+    for build in (constructions.sobolev_taylor, constructions.two_value_sobolev):
+        column, row = build(lambda x: np.sin(x), 0.2), build(lambda x: np.sin(x[:, 0]), 0.2)
+        assert column.counts == row.counts and column.certificate.bound == row.certificate.bound
+
+
 def test_numbers_of_every_library_are_numbers():
     assert check_number("f(x)", jnp.asarray(0.5)) == check_number("f(x)", np.float32(0.5)) == 0.5
     assert check_whole("f(n)", np.int64(3), 1) == 3

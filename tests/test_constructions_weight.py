@@ -169,7 +169,7 @@ def test_bad_input():
         weight(0.5)
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         weight(0.5, 1.0)
-    with pytest.raises(ValueError, match="at least 2; got 1"):
+    with pytest.raises(ValueError, match="from 2 to 64; got 1"):
         weight(0.5, digits=4, values=1)
     with pytest.raises(ValueError, match="from 1 to 60"):
         weight(0.5, digits=61, allow_rounding=True)

@@ -50,6 +50,17 @@ def name_of(function: Any) -> str:
     return name if name.isidentifier() else "the given function"
 
 
+def check_numbers(call: str, values: Any, what: str = "be real numbers") -> np.ndarray:
+    """An array of real numbers in float64."""
+    array = np.asarray(values)
+    try:
+        if array.dtype.kind in "cSU":
+            raise TypeError
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"`{call}` must {what}; got the type {array.dtype}.") from None
+
+
 def check_positive(call: str, value: Any) -> float:
     """A positive finite number."""
     number = check_number(call, value)

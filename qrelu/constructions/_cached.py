@@ -5,7 +5,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import jax
 import numpy as np
 import scipy.sparse
 
@@ -13,7 +12,6 @@ from ..networks import ReLUNetwork, densify
 from ._arguments import (
     Number,
     check_accuracy,
-    check_function,
     check_positive,
     check_whole,
     name_of,
@@ -22,6 +20,7 @@ from ._arguments import (
 from ._construction import Certificate, Construction, count
 from ._partition import NARROW
 from ._patterns import path_of, patterns_of
+from ._samples import values_at
 
 # Values of the function are taken to be this close to the true ones, relative to the largest.
 _NOISE = Fraction(1, 2**48)
@@ -84,15 +83,7 @@ def cached_lipschitz(
         raise ValueError(
             f"`{call}(...)` must need at most 2^22 steps; got {t * m}. Use a larger accuracy."
         )
-    check_function(call, function)
-    with jax.enable_x64(True):  # so that functions written with jax.numpy keep float64
-        values = np.asarray(function(np.arange(t * m + 1) / (t * m)), dtype=np.float64)
-    if values.shape != (t * m + 1,) or not np.isfinite(values).all():
-        raise ValueError(
-            f"`{call}(function)` must map an array of points to finite values of the same shape; "
-            f"got the shape {values.shape} for {t * m + 1} points"
-            + ("." if values.shape != (t * m + 1,) else ", some of them not finite.")
-        )
+    values = values_at(call, function, np.arange(t * m + 1) / (t * m))
     height = max(float(np.max(np.abs(values))), constant)
     noise = float(_NOISE) * height
     steepest = float(np.max(np.abs(np.diff(values)))) * t * m

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from ._arguments import check_function, check_number, check_positive, check_whole
+from ._arguments import check_number, check_positive, check_whole
+from ._samples import values_at
 
 # How far the values of a function may differ beyond its Lipschitz constant: rounding.
 _SLACK = 1e-9
+# More would fill the memory.
+_MOST_STEPS = 2**24
 
 
 class SigmaDelta(NamedTuple):
@@ -104,6 +106,7 @@ def sigma_delta(
     constant = check_positive(f"{call}(lipschitz=...)", lipschitz)
     start = check_number(f"{call}(offset=...)", offset)
     moved = check_number(f"{call}(shift=...)", shift)
+    check_steps(call, n * m)
     for name, number in (("offset", start), ("shift", moved)):
         if not np.isfinite(number):
             raise ValueError(f"`{call}({name}=...)` must be finite; got {number}.")
@@ -138,6 +141,12 @@ def encode(
     )
 
 
+def check_steps(call: str, steps: int) -> None:
+    """Refuse what would fill the memory."""
+    if steps > _MOST_STEPS:
+        raise ValueError(f"`{call}(...)` must have at most 2^24 steps in all; got {steps}.")
+
+
 def modulate(values: np.ndarray, bases: np.ndarray) -> np.ndarray:
     """The bits for values at the ends of the steps, in units of h, one row per cell."""
     bits = np.zeros((values.shape[0], values.shape[1] - 1), np.int64)
@@ -152,19 +161,9 @@ def sample(
     call: str, function: Callable[[np.ndarray], Any], points: np.ndarray, lipschitz: float
 ) -> np.ndarray:
     """Values of a function that is constant outside of [0, 1], checked for its constant."""
-    check_function(call, function)
     x = np.clip(points, 0.0, 1.0)
     flat = x.ravel()
-    with jax.enable_x64(True):  # so that functions written with jax.numpy keep float64
-        values = np.asarray(function(flat), np.float64)
-    if values.shape != flat.shape:
-        raise ValueError(
-            f"`{call}(function)` must map an array of points to an array of values of the same "
-            f"shape; got {values.shape} for {flat.shape}. `numpy.vectorize` helps."
-        )
-    if not np.isfinite(values).all():
-        where = flat[np.argmin(np.isfinite(values))]
-        raise ValueError(f"`{call}(function)` must be finite on [0, 1]; it is not at {where:.6g}.")
+    values = values_at(call, function, flat)
     order = np.argsort(flat, kind="stable")
     dx, df = np.diff(flat[order]), np.abs(np.diff(values[order]))
     scale = np.max(np.abs(values), initial=0.0)
@@ -212,6 +211,9 @@ def gapped_code(bits: Int[np.ndarray, "*batch steps"]) -> Float[np.ndarray, "*ba
     **Reference:** derived: gaps as in the base-3 codes of [ou2024], recalled, with dyadic numbers.
     """
     array = np.asarray(bits)
-    if not np.isin(array, (0, 1)).all():
-        raise ValueError("`gapped_code(bits)` must get zeros and ones; got other numbers.")
+    if array.ndim == 0 or not np.isin(array, (0, 1)).all():
+        raise ValueError(
+            "`gapped_code(bits)` must get a sequence of zeros and ones; got "
+            + ("one number." if array.ndim == 0 else "other numbers.")
+        )
     return array.astype(np.float64) @ 4.0 ** -np.arange(array.shape[-1])

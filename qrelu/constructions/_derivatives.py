@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._arguments import check_function
+from ._arguments import check_function, check_numbers
 
 Index = tuple[int, ...]
 # Derivatives may exceed the scale by so much, relative, before the class is said to be left: they
@@ -43,7 +43,7 @@ def grid_derivatives(
     for index in indices:
         with jax.enable_x64(True):
             raw = derivative(index, points) if sum(index) else function(points)
-            values = np.asarray(raw, np.float64)
+            values = check_numbers(f"{call}(function, ...)", raw, "return numbers")
         what = f"its derivative {index}" if sum(index) else "the function"
         if values.shape not in ((len(points),), (len(points), 1)):
             raise ValueError(

@@ -47,7 +47,7 @@ def few_value_sobolev_counts(
     - `accuracy`: the error that the network may have, in $(0, 1)$.
     - `dimension`: $d$, 1 to 3.
     - `order`: $n$, 1 to 3.
-    - `values`: $\lambda \ge 2$ of the nonlinear alphabet.
+    - `values`: $\lambda$, from 2 to 64, of the nonlinear alphabet.
 
     **Returns:**
 
@@ -62,7 +62,7 @@ def few_value_sobolev_counts(
     eps = Fraction(check_accuracy("few_value_sobolev_counts", accuracy))
     d = check_whole("few_value_sobolev_counts(dimension=...)", dimension, 1, 3)
     n = check_whole("few_value_sobolev_counts(order=...)", order, 1, 3)
-    lam = check_whole("few_value_sobolev_counts(values=...)", values, 2)
+    lam = check_whole("few_value_sobolev_counts(values=...)", values, 2, 64)
     p, r, t, bound = plan(d, n, eps, lam, False)
     alphabet = alphabet_for(lam, False, t)
     assert isinstance(alphabet, Nonlinear)

@@ -26,7 +26,7 @@ from ._courant import hats, leaves, one
 from ._derivatives import Index, grid_derivatives
 from ._few_value_plan import SobolevPlan, alphabet_for, first_unit, plan
 from ._few_values import parts, products, weigh
-from ._weight import MOST_BITS, check_alphabet, rounded_values
+from ._weight import MOST_BITS, check_alphabet, most_values, rounded_values
 
 # Terms of the expansion, (N + 1)^d times the number of derivatives; each takes hundreds of weights.
 _MOST_TERMS = 500_000
@@ -125,7 +125,7 @@ def few_value_sobolev(
     - `accuracy`: the error that the network may have, in $(0, 1)$.
     - `dimension`: $d$, 1 to 3.
     - `order`: $n$, 1 to 3; $f$ needs only be in $W^{n,\infty}$, so 1 means Lipschitz.
-    - `values`: $\lambda \ge 2$.
+    - `values`: $\lambda$, from 2 to 64 (65536 for the linear alphabet).
     - `linear`: whether the alphabet is the linear one.
     - `derivative`: for order 2 and 3, a function of $\nu$ (a tuple of $d$ integers) and points,
         that returns $D^\nu f$ there. Left out, JAX differentiates `function` in float64.
@@ -181,7 +181,7 @@ def _sobolev(
     eps = Fraction(check_accuracy(call, accuracy)) / s
     d = check_whole(f"{call}(dimension=...)", dimension, 1, 3)
     n = check_whole(f"{call}(order=...)", order, 1, 3)
-    lam = check_whole(f"{call}(values=...)", values, 2)
+    lam = check_whole(f"{call}(values=...)", values, 2, most_values(linear))
     kind = check_dtype(call, dtype)
     if linear and lam % 2 and n > 1:
         raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._arguments import check_dtype, check_positive, digits, name_of, round_up
-from ._codes import SigmaDelta, encode, gapped_code, sample
+from ._codes import SigmaDelta, check_steps, encode, gapped_code, sample
 from ._construction import Certificate, Construction, count
 from ._extraction import add_median, add_values, check_code, groups
 from ._layers import Layers, Rows
@@ -57,6 +57,7 @@ def plan(
     """Check everything and encode the three copies."""
     constant = check_positive(f"{call}(lipschitz=...)", lipschitz)
     kind = check_dtype(call, dtype)
+    check_steps(call, cells * steps)
     check_code(f"{call}({sizes})", steps, kind, allow_rounding)
     _check_evaluation(call, cells, steps, kind, allow_rounding)
     _check_size(call, largest_whole(cells, steps, min(per_layer, steps)), kind, allow_rounding)

@@ -1,7 +1,7 @@
 """Memory as a function of the number of weight values, and the best number."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ._alphabets import nonlinear
 from ._arguments import Number, check_accuracy, check_whole
@@ -64,18 +64,26 @@ def few_value_memory(
     **Reference:** [ding2019], Theorem 1 as recalled, not compared with the text, for `"bound"`; the
     counts are derived, as of `weight`.
     """
-    lam = check_whole("few_value_memory(values=...)", values, 2, _MOST_VALUES)
-    eps = check_accuracy("few_value_memory", accuracy)
-    d = check_whole("few_value_memory(dimension=...)", dimension, 1)
-    n = check_whole("few_value_memory(order=...)", order, 1)
+    return _memory("few_value_memory", accuracy, values, form, dimension, order)
+
+
+def _memory(
+    call: str, accuracy: Any, values: Any, form: Any, dimension: Any = 1, order: Any = 1
+) -> float:
+    lam = check_whole(f"{call}(values=...)", values, 2, _MOST_VALUES)
+    eps = check_accuracy(call, accuracy)
+    d = check_whole(f"{call}(dimension=...)", dimension, 1)
+    n = check_whole(f"{call}(order=...)", order, 1)
     digits = -math.log2(eps)
     if form == "bound":
         cost = lam * digits ** (1 / (lam - 1) + 1)
     elif form in ("branch", "trie"):
         cost = weight_connectivity(math.ceil(digits), lam, form)
     else:
+        raise ValueError(f'`{call}(form=...)` must be "bound", "branch" or "trie"; got {form!r}.')
+    if math.log2(cost * math.log2(lam)) + digits * d / n >= 1024:
         raise ValueError(
-            f'`few_value_memory(form=...)` must be "bound", "branch" or "trie"; got {form!r}.'
+            f"`{call}(accuracy=...)` must need fewer bits than float64 can count; got {accuracy}."
         )
     return cost * math.log2(lam) * eps ** (-d / n)
 
@@ -104,9 +112,7 @@ def best_values(accuracy: Number, *, form: MemoryForm = "bound") -> BestValues:
     **Reference:** derived, from [ding2019], Theorem 1 as recalled.
     """
     check_accuracy("best_values", accuracy)
-    costs = {
-        lam: few_value_memory(accuracy, values=lam, form=form) for lam in range(2, _MOST_VALUES + 1)
-    }
+    costs = {lam: _memory("best_values", accuracy, lam, form) for lam in range(2, _MOST_VALUES + 1)}
     best = min(costs, key=costs.__getitem__)
     return BestValues(best, math.log2(best), costs[best])
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import jax
 import numpy as np
 
 from ._arguments import (
@@ -13,7 +12,6 @@ from ._arguments import (
     check_accuracy,
     check_dtype,
     check_either,
-    check_function,
     check_power_of_two,
     check_whole,
     digits,
@@ -22,6 +20,7 @@ from ._arguments import (
 )
 from ._circuit import Circuit, Wires
 from ._construction import Certificate, Construction, count
+from ._samples import values_at
 from ._two_values import HALVES
 
 # More cells would take gigabytes: 23 weights each.
@@ -81,7 +80,6 @@ def one_bit_lipschitz(
     """
     call = "one_bit_lipschitz"
     kind = check_dtype(call, dtype)
-    check_function(call, function)
     s = check_power_of_two(
         f"{call}(lipschitz=...)", lipschitz, "The network doubles its output so often."
     )
@@ -125,14 +123,7 @@ def _path(call: str, function: Callable, p: int, scale: int) -> tuple[int, np.nd
     """k_0 + 1 and the slopes."""
     cells = 2**p
     points = np.arange(cells + 1) / cells
-    with jax.enable_x64(True):
-        values = np.asarray(function(points), np.float64)
-    if values.shape != points.shape or not np.isfinite(values).all():
-        raise ValueError(
-            f"`{call}(function, ...)` must return finite numbers of the shape {points.shape}, like "
-            f"its points; got the shape {values.shape}"
-            + ("." if values.shape != points.shape else " with NaN or infinity.")
-        )
+    values = values_at(call, function, points)
     levels = cells * (values / scale)
     slope = float(np.abs(np.diff(levels)).max())
     if slope > 1 + _SLACK:

@@ -10,6 +10,7 @@ from ._arguments import (
     Number,
     check_accuracy,
     check_levels,
+    check_numbers,
     digits,
     levels_for,
     power_above,
@@ -71,15 +72,16 @@ def piecewise_polynomial(
     # added up in floating point; the difference to their exact sum is known and taken in.
     call = "piecewise_polynomial"
     error = Fraction(check_accuracy(call, accuracy))
-    t = np.asarray(knots, dtype=np.float64)
+    t = check_numbers(f"{call}(knots)", knots)
     if t.ndim != 1 or t.size < 2 or not (np.isfinite(t).all() and (np.diff(t) > 0).all()):
         raise ValueError(
             f"`{call}(knots)` must be at least two numbers, finite and increasing; got {knots}."
         )
-    if len(coefficients) != t.size - 1:
+    if not hasattr(coefficients, "__len__") or len(coefficients) != t.size - 1:
         raise ValueError(
             f"`{call}(knots, coefficients)` must have one row of coefficients per piece; got "
-            f"{t.size} knots and {len(coefficients)} rows."
+            f"{t.size} knots and "
+            + (f"{len(coefficients)} rows." if hasattr(coefficients, "__len__") else "no rows.")
         )
     polynomials = [check_coefficients(call, row) for row in coefficients]
     ends = [Fraction(v) for v in t.tolist()]

@@ -11,6 +11,7 @@ from ._arguments import (
     check_accuracy,
     check_dtype,
     check_levels,
+    check_numbers,
     check_positive,
     check_whole,
     digits,
@@ -23,6 +24,8 @@ from ._power_series import series, series_error
 from ._product import doubled
 from ._square import typed
 
+# Higher powers have thousands of layers.
+MOST_DEGREE = 1000
 _SOURCE = "[elbraechter2021], Proposition III.5, with powers of x / 2^p; error: derived"
 
 
@@ -50,7 +53,8 @@ def polynomial(
 
     **Arguments:**
 
-    - `coefficients`: $a_0, \ldots, a_n$, constant first; zeros at the end are dropped.
+    - `coefficients`: $a_0, \ldots, a_n$, constant first, at most 1001 of them; zeros at the
+        end are dropped.
     - `accuracy`: the error to reach, in $(0, 1)$.
     - `radius`: the number $D$.
     - `dtype`: float32 or float64.
@@ -87,7 +91,7 @@ def monomial(
 
     **Arguments:**
 
-    - `degree`: the number $n \ge 0$.
+    - `degree`: the number $n$, from 0 to 1000.
     - `accuracy`: the error to reach, in $(0, 1)$.
     - `radius`: the number $D$.
     - `dtype`: float32 or float64.
@@ -103,17 +107,21 @@ def monomial(
 
     **Reference:** [elbraechter2021], Proposition III.5.
     """
-    n = check_whole("monomial(degree)", degree, 0)
+    n = check_whole("monomial(degree)", degree, 0, MOST_DEGREE)
     return _polynomial("monomial", [0.0] * n + [1.0], accuracy, radius, dtype, allow_rounding)
 
 
 def check_coefficients(call: str, coefficients: Any) -> list[Fraction]:
     """The exact values, without zeros at the end."""
-    numbers = np.asarray(coefficients, dtype=np.float64)
+    numbers = check_numbers(f"{call}(coefficients)", coefficients)
     if numbers.ndim != 1 or numbers.size == 0 or not np.isfinite(numbers).all():
         raise ValueError(
             f"`{call}(coefficients)` must be one or more finite numbers, constant first; got "
             f"{coefficients}."
+        )
+    if numbers.size > MOST_DEGREE + 1:
+        raise ValueError(
+            f"`{call}(coefficients)` must be at most {MOST_DEGREE + 1} numbers; got {numbers.size}."
         )
     last = int(np.max(np.nonzero(numbers)[0], initial=0))
     return [Fraction(v) for v in numbers[: last + 1].tolist()]

@@ -39,9 +39,9 @@ def product(
     With $D'$ the least power of two that is at least 1 and $D$ = `radius`, and $f_m$ of `square`,
     the network with $m$ = `levels` is
     $$\Phi(x, y) = D'^2 \big(f_m(|x + y| / 2D') - f_m(|x - y| / 2D')\big).$$
-    It is 0 wherever $x$ or $y$ is. Its error is
-    exactly $D'^2 4^{-(m+1)}$. The factor $D'^2$ takes $J = 2 \log_2 D'$ layers that double. Width
-    5, depth $m + 2 + J$, connectivity $15m + 14$ for $J = 0$ and $15m + 28 + 8J$ for $J \ge 1$.
+    It is 0 wherever $x$ or $y$ is. Its error is exactly $D'^2 4^{-(m+1)}$, and at most that for
+    $D < 2^{-(m+1)}$. The factor $D'^2$ takes $J = 2 \log_2 D'$ layers that double. Width 5, depth
+    $m + 2 + J$, connectivity $15m + 14$ for $J = 0$ and $15m + 28 + 8J$ for $J \ge 1$.
 
     Where $x \pm y$ are multiples of $D' 2^{1-m}$, evaluation is exact in float32 up to $m = 11$
     and in float64 up to $m = 26$.
@@ -56,7 +56,7 @@ def product(
 
     **Returns:**
 
-    A `Construction` whose error equals its bound.
+    A `Construction` whose error equals its bound, as its certificate says.
 
     **Raises:**
 
@@ -85,7 +85,7 @@ def product(
         float(Fraction(4) ** (p - m - 1)),
         "x y",
         ((-float(radius),) * 2, (float(radius),) * 2),
-        exact=True,
+        exact=float(radius) >= 2.0 ** (p - m - 1),
         source="[elbraechter2021], Proposition III.3, with an offset; exact error: derived",
     )
     return Construction(network, certificate, count(network))

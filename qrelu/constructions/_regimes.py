@@ -1,6 +1,6 @@
 """The three regimes of quantized networks, with networks that are really built."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -121,7 +121,7 @@ def regime_diagram(
     - `fraction_bits`: the numbers $b$, positive; without it, from 1 to twice the last one that
         improves the bound.
     - `integer_bits`: $a$, at least 1. Without it, what the best networks of all $b$ need.
-    - `seed`: of the drawn functions.
+    - `seed`: of the drawn functions, a whole number from 0 on.
 
     **Returns:**
 
@@ -138,7 +138,13 @@ def regime_diagram(
     width = check_whole(f"{call}(width)", width, 1)
     depth = check_whole(f"{call}(depth)", depth, 1)
     asked = None
+    check_whole(f"{call}(seed=...)", seed, 0)
     if fraction_bits is not None:
+        if not isinstance(fraction_bits, Iterable) or isinstance(fraction_bits, str):
+            raise TypeError(
+                f"`{call}(fraction_bits=...)` must be a sequence of whole numbers; got "
+                f"{fraction_bits!r}."
+            )
         asked = sorted({check_whole(f"{call}(fraction_bits=...)", b, 1) for b in fraction_bits})
         if not asked:
             raise ValueError(f"`{call}(fraction_bits=...)` must have at least one number.")

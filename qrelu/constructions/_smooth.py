@@ -4,15 +4,17 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-import jax
 import numpy as np
 
-from ._arguments import Number, check_accuracy, check_function, check_positive, name_of, round_up
+from ._arguments import Number, check_accuracy, check_positive, name_of, round_up
 from ._construction import Certificate, Construction
 from ._piecewise import piecewise_polynomial
+from ._samples import values_at
 
 # Functions in float64 are taken to be this close to their values, next to at most 1.
 _NOISE = Fraction(1, 2**50)
+# Pieces are interpolated in fractions: more of them would take minutes.
+_LARGEST = 2000
 
 
 def smooth(
@@ -62,7 +64,13 @@ def smooth(
     # Errors of the values enter with the Lebesgue constant, at most 2/pi log n + 1 < 4 for n < 100.
     error = Fraction(check_accuracy("smooth", accuracy))
     d = check_positive("smooth(radius=...)", radius)
-    check_function("smooth", function)
+    if d > _LARGEST:
+        raise ValueError(f"`smooth(radius=...)` must be at most {_LARGEST}; got {radius}.")
+    if error <= 4 * _NOISE:
+        raise ValueError(
+            f"`smooth(accuracy=...)` must be above {float(4 * _NOISE):.3g}, which the rounding of "
+            f"values costs; got {accuracy}."
+        )
     knots = np.linspace(-d, d, math.ceil(4 * d) + 1)
     ends = [Fraction(t) for t in knots.tolist()]
     h = max(b - a for a, b in zip(ends, ends[1:], strict=False))
@@ -70,14 +78,7 @@ def smooth(
     while 8 * (h / 4) ** (degree + 1) > error / 4:
         degree += 1
     points = _chebyshev(knots, degree)
-    with jax.enable_x64(True):  # so that functions written with jax.numpy keep float64
-        values = np.asarray(function(points.ravel()), dtype=np.float64)
-    if values.shape != (points.size,) or not np.isfinite(values).all():
-        raise ValueError(
-            "`smooth(function)` must map an array of points to finite values of the same shape; "
-            f"got the shape {values.shape} for {points.size} points"
-            + ("." if values.shape != (points.size,) else ", some of them not finite.")
-        )
+    values = values_at("smooth", function, points.ravel())
     values = values.reshape(points.shape)
     rows, rounded = [], Fraction(0)
     for nodes, heights in zip(points, values, strict=True):

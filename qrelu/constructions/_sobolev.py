@@ -153,6 +153,8 @@ def _remainder(d: int, n: int, norm: Fraction, cells: int) -> Fraction:
 def _cells(d: int, n: int, norm: Fraction, error: Fraction) -> int:
     """The least number whose remainder is at most half the error, for n = 1 nearly all of it."""
     goal = error * (Fraction(1, 2) if n > 1 else 1 - Fraction(1, 2**20))
+    if norm / goal > 2**60 * (2 * MOST_NODES) ** n:  # beyond all that is allowed
+        return MOST_NODES
     cells = max(1, math.floor(d * (float(norm / goal) / math.factorial(n)) ** (1 / n)) - 1)
     while _remainder(d, n, norm, cells) > goal:
         cells += 1

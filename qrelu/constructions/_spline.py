@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..networks import ReLUNetwork
-from ._arguments import Number, check_dtype, round_up
+from ._arguments import Number, check_dtype, check_number, check_numbers, round_up
 from ._construction import Certificate, Construction, count
 
 
@@ -56,7 +56,7 @@ def spline(
     **Reference:** [deboor1973] for the interpolation error; rounding: derived, above the code.
     """
     kind = check_dtype("spline", dtype)
-    asked = np.asarray(knots, dtype=np.float64)
+    asked = check_numbers("spline(knots)", knots)
     if asked.ndim != 1 or asked.size < 2:
         raise ValueError(
             f"`spline(knots)` must be at least two numbers; got the shape {asked.shape}."
@@ -67,13 +67,14 @@ def spline(
             f"`spline(knots)` must be finite and increasing in {kind}; got {knots}. Sort them and "
             "drop the ones that repeat."
         )
-    if curvature is not None and not (np.isfinite(curvature) and curvature >= 0):
+    bend = None if curvature is None else check_number("spline(curvature=...)", curvature)
+    if bend is not None and not (np.isfinite(bend) and bend >= 0):
         raise ValueError(
             f"`spline(curvature=...)` must be finite and not negative; got {curvature}."
         )
-    if curvature is not None and (at != asked).any():
+    if bend is not None and (at != asked).any():
         raise ValueError(f"`spline(knots)` must be numbers of {kind} where `curvature` is given.")
-    wanted = np.asarray(values(asked) if callable(values) else values, dtype=np.float64)
+    wanted = check_numbers("spline(values)", values(asked) if callable(values) else values)
     if wanted.shape != asked.shape or not np.isfinite(wanted).all():
         raise ValueError(
             "`spline(knots, values)` must have one finite value per knot; got "
@@ -93,14 +94,14 @@ def spline(
     )
     name, source = "the piecewise-linear function with the given values", "derived"
     exact, assumptions = True, ""
-    if curvature is not None:
+    if bend is not None:
         width = max(Fraction(b) - Fraction(a) for a, b in _pairs(at))
         both = zip(target.tolist(), wanted.tolist(), strict=True)
         rounded = max(abs(Fraction(u) - Fraction(v)) for u, v in both)
-        error += width**2 / 8 * Fraction(float(curvature)) + rounded
+        error += width**2 / 8 * Fraction(bend) + rounded
         name, exact = "the function with the given values", False
         source = "[deboor1973], with the rounding of the coefficients"
-        assumptions = f"|f''| <= {float(curvature):g} between the knots"
+        assumptions = f"|f''| <= {bend:g} between the knots"
     ends = ((float(at[0]),), (float(at[-1]),))
     certificate = Certificate(
         round_up(error), name, ends, exact=exact, assumptions=assumptions, source=source

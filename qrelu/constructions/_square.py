@@ -13,6 +13,7 @@ from ._arguments import (
     check_dtype,
     check_either,
     check_levels,
+    check_number,
     check_whole,
     digits,
 )
@@ -145,7 +146,7 @@ def typed(weights: list[np.ndarray], biases: list[np.ndarray], kind: np.dtype) -
 
 def _norm(norm: str | Number) -> tuple[str, float]:
     known = {"sup": math.inf, "L1": 1.0, "L2": 2.0}
-    p = known.get(norm, math.nan) if isinstance(norm, str) else float(norm)
+    p = known.get(norm, math.nan) if isinstance(norm, str) else check_number("square(norm)", norm)
     if not p >= 1:
         raise ValueError(
             f'`square(norm=...)` must be "sup", "L1", "L2" or a number p >= 1; got {norm!r}.'

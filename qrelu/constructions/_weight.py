@@ -25,6 +25,12 @@ from ._few_values import parts, weigh
 # Codes of coefficients are computed in 64-bit integers.
 MOST_BITS = 60
 
+
+def most_values(linear: bool) -> int:
+    """The most values of an alphabet; with more of them, nonlinear ones are no floats."""
+    return 2**16 if linear else 64
+
+
 Form = Literal["trie", "branch"]
 
 
@@ -74,7 +80,7 @@ def weight(
     - `value`: the weight $w$.
     - `accuracy`: the error that $w'$ may have, in $(0, 1)$: the least $t$ that reaches it is taken.
     - `digits`: the number $t$ itself, from 1 to 60, instead.
-    - `values`: $\lambda \ge 2$.
+    - `values`: $\lambda$, from 2 to 64 (65536 for the linear alphabet).
     - `form`: `"trie"` or `"branch"`.
     - `linear`: whether the alphabet is the linear one.
     - `dtype`: float32 or float64.
@@ -105,7 +111,7 @@ def weight(
         t = max(1, power_above(1 / Fraction(check_accuracy("weight", accuracy))))
     else:
         t = check_whole("weight(digits=...)", digits, 1, MOST_BITS)
-    lam = check_whole("weight(values=...)", values, 2)
+    lam = check_whole("weight(values=...)", values, 2, most_values(linear))
     kind = check_dtype("weight", dtype)
     if form not in ("trie", "branch") or (linear and form == "branch"):
         raise ValueError(
