@@ -162,6 +162,14 @@ def cases() -> list[Case]:
             [c.one_bit_lipschitz(rough, steps=2**p) for p in range(3, 12)],
             rough,
         ),
+        Case(
+            "two_value_cached_lipschitz: a walk",
+            "power",
+            1.0,
+            [c.two_value_cached_lipschitz(rough, 2.0**-k) for k in range(4, 14)],
+            rough,
+            margin=0.15,  # a logarithm better
+        ),
     ]
     return found
 
