@@ -12,6 +12,9 @@ from ._few_value_plan import alphabet_for, first_unit, plan, steps
 class FewValueSobolevCounts(NamedTuple):
     r"""What `few_value_sobolev` takes for a nonlinear alphabet.
 
+    The width is not among it: that of the last layers of products, which has no short form; the
+    `Counts` of a network that is built have it, input and output included.
+
     **Attributes:**
 
     - `cells`: $N$, the cells of the grid per coordinate.
