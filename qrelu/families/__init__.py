@@ -7,6 +7,7 @@ from ._dyadic_tree import DyadicTree as DyadicTree
 from ._family import AbstractFamily as AbstractFamily
 from ._fixed_order_spline import Spline as Spline
 from ._formula import AbstractFormula as AbstractFormula
+from ._formula import AbstractIntervalFormula as AbstractIntervalFormula
 from ._fourier import Fourier as Fourier
 from ._free_knot import FreeKnot as FreeKnot
 from ._names import get as get

@@ -4,14 +4,14 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ._formula import AbstractFormula
+from ._formula import AbstractIntervalFormula
 
 _EPS = float(np.finfo(np.float64).eps)
 # Cells between two support points, and the least number of cells: the error oscillates there.
 _BETWEEN, _LEAST_CELLS = 4, 32
 
 
-class Barycentric(AbstractFormula):
+class Barycentric(AbstractIntervalFormula):
     r"""$\sum_j \frac{w_j f_j}{t - t_j} \big/ \sum_j \frac{w_j}{t - t_j}$, t = (x - a)/(b - a).
 
     - `places`: the support points $t_j$, parts of the domain's length.

@@ -4,12 +4,12 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ._formula import AbstractFormula
+from ._formula import AbstractIntervalFormula
 
 _EPS = float(np.finfo(np.float64).eps)
 
 
-class BSplines(AbstractFormula):
+class BSplines(AbstractIntervalFormula):
     r"""$\sum_k c_k B_k(x)$ of a given order (degree + 1) on knots that are equidistant or free.
 
     - `coefficients`: $c_k$, one for each piece and order - 1 more.

@@ -1,7 +1,8 @@
-"""Functions on an interval that are no networks: polynomials, splines, waves, quotients."""
+"""Functions that are no networks: polynomials, splines, waves, wavelets, quotients."""
 
 import abc
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,34 +11,19 @@ from scipy.special import betaln
 
 
 class AbstractFormula(eqx.Module):
-    r"""A function on an interval that is given by finitely many parameters.
+    r"""A function on an interval or a box that is given by finitely many parameters.
 
     The float64 arrays in it are its parameters, which `quantize` rounds; arrays of integers say
     which terms are meant. What is evaluated is NumPy float64.
 
-    - `domain`: the interval as two floats.
+    - `domain`: the ends (lower, upper), two floats, or two tuples of floats for a box.
     """
 
-    domain: eqx.AbstractVar[tuple[float, float]]
+    domain: eqx.AbstractVar[Any]
 
     @abc.abstractmethod
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """The values at `x`, of the same shape."""
-
-    @property
-    @abc.abstractmethod
-    def breakpoints(self) -> np.ndarray:
-        """The interior points, increasing, where it is not twice continuously differentiable."""
-
-    @property
-    @abc.abstractmethod
-    def mesh(self) -> np.ndarray:
-        """Points from end to end; between two of them there is no more than one oscillation."""
-
-    @property
-    @abc.abstractmethod
-    def roundoff(self) -> float:
-        """A bound on the rounding error of a value in float64."""
+        """The values at `x`, of the same shape; at points (..., d) of a box, of shape (...)."""
 
     @property
     @abc.abstractmethod
@@ -58,10 +44,6 @@ class AbstractFormula(eqx.Module):
     def bounded(self) -> bool:
         """Whether it is finite on its whole domain."""
 
-    @abc.abstractmethod
-    def linear_pieces(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Breakpoints (K + 1,) and values at both ends of each piece (2, K), if it is linear."""
-
     @property
     def parameters(self) -> np.ndarray:
         """All parameters as one array."""
@@ -77,6 +59,29 @@ class AbstractFormula(eqx.Module):
     def magnitude(self) -> float:
         """The largest absolute parameter."""
         return float(np.max(np.abs(self.parameters), initial=0.0))
+
+
+class AbstractIntervalFormula(AbstractFormula):
+    r"""A formula on an interval, with what an exact distance asks of it."""
+
+    @property
+    @abc.abstractmethod
+    def breakpoints(self) -> np.ndarray:
+        """The interior points, increasing, where it is not twice continuously differentiable."""
+
+    @property
+    @abc.abstractmethod
+    def mesh(self) -> np.ndarray:
+        """Points from end to end; between two of them there is no more than one oscillation."""
+
+    @property
+    @abc.abstractmethod
+    def roundoff(self) -> float:
+        """A bound on the rounding error of a value in float64."""
+
+    @abc.abstractmethod
+    def linear_pieces(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Breakpoints (K + 1,) and values at both ends of each piece (2, K), if it is linear."""
 
 
 def bits_of_choice(chosen: int, candidates: int) -> float:

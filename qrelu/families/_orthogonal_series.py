@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.polynomial import chebyshev, legendre
 
-from ._formula import AbstractFormula
+from ._formula import AbstractIntervalFormula
 from ._nodes import chebyshev_mesh
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -14,7 +14,7 @@ _LEAST_CELLS = 32
 _VALUES = {"legendre": legendre.legval, "chebyshev": chebyshev.chebval}
 
 
-class OrthogonalSeries(AbstractFormula):
+class OrthogonalSeries(AbstractIntervalFormula):
     r"""$\sum_k c_k P_k(t)$ or $\sum_k c_k T_k(t)$, with t the place of x mapped to [-1, 1].
 
     - `coefficients`: $c_0, \ldots, c_n$.

@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 
-from ._formula import AbstractFormula, bits_of_choice
+from ._formula import AbstractIntervalFormula, bits_of_choice
 from ._wavelet_cones import deepest_level
 from ._wavelet_filters import analysis as analysis
 from ._wavelet_filters import at_integers as at_integers
@@ -25,7 +25,7 @@ _FINER, _LEAST, _MOST = 8, 10, 18
 _BELOW = 4
 
 
-class WaveletSum(AbstractFormula):
+class WaveletSum(AbstractIntervalFormula):
     r"""$\sum_j c_j \psi_{k_j}$ in the orthonormal basis of a wavelet, sparse down to any level.
 
     For Haar it is the step function itself. For the others, which have no closed form, it is the

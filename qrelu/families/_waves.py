@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 
-from ._formula import AbstractFormula, bits_of_choice
+from ._formula import AbstractIntervalFormula, bits_of_choice
 
 _EPS = float(np.finfo(np.float64).eps)
 _LEAST_CELLS = 32
@@ -14,7 +14,7 @@ _LEAST_CELLS = 32
 _BLOCK = 8192
 
 
-class Waves(AbstractFormula):
+class Waves(AbstractIntervalFormula):
     r"""$\sum_j c_j w_{k_j}(t)$ with t the place of x in the domain, as a part of its length.
 
     $w_0 = 1$, $w_{2k-1} = \sqrt2 \sin 2 \pi k t$, $w_{2k} = \sqrt2 \cos 2 \pi k t$: orthonormal
