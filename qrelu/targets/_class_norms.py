@@ -59,7 +59,7 @@ def _smooth(knots: np.ndarray, rows: np.ndarray, order: int) -> bool:
     for k in range(order):
         terms = derived(rows, k)
         ends = (terms * steps[:, None] ** np.arange(terms.shape[1])).sum(axis=1)
-        scale = max(float(np.abs(terms[:, 0]).max()), float(np.abs(ends).max()))
+        scale = np.abs(terms * steps[:, None] ** np.arange(terms.shape[1])).max()
         if (np.abs(ends[:-1] - terms[1:, 0]) > 1e-8 * scale).any():
             return False
     return True
@@ -153,7 +153,8 @@ class Cells(NamedTuple):
         """Whether f has no jump between cells, as far as values tell."""
         gaps = np.abs(self.right[:-1] - self.left[1:])
         near = self.lower[1:] - self.upper[:-1]
-        return bool((gaps <= self.noise + 2 * near * max(self.steepest.max(), 1e-300)).all())
+        steepest = float(self.steepest.max())
+        return math.isfinite(steepest) and bool((gaps <= self.noise + 2 * near * steepest).all())
 
 
 def cells_of(function: AbstractTarget) -> Cells:
@@ -199,6 +200,14 @@ def hoelder_bounds(function: AbstractTarget, cells: Cells, exponent: float) -> t
     changes = np.array([np.abs(values[k:] - values[:-k]).max() for k in lags])
     noisy = np.maximum(changes - cells.noise, 0.0)
     least = float(np.max(noisy / (lags * h) ** exponent))
+    # Ever closer to a point where the second derivative is unbounded.
+    for point, singular in zip((a, b), function.singular_ends, strict=True):
+        if singular:
+            steps = (b - a) * 2.0 ** -np.arange(1.0, 45.0)
+            near = point + steps if point == a else point - steps
+            away = np.abs(np.asarray(function(near)) - function(np.array([point])))
+            away = np.maximum(away - cells.noise, 0.0)
+            least = max(least, float(np.max(away / np.abs(near - point) ** exponent)))
     # Across a breakpoint, and over single cells.
     least = max(
         least,
@@ -244,10 +253,13 @@ def sobolev_bounds(
     means, h, rounding = mean_derivatives(function, order, cells.noise)
     means = np.maximum(np.abs(means) - rounding, 0.0)
     least = float(means.max()) if math.isinf(p) else float((h * np.sum(means**p)) ** (1 / p))
-    if order == 1 and cells.continuous:
-        slopes = np.maximum(cells.slope - cells.noise / cells.width, 0.0)
-        least = max(least, _sum(slopes, cells.width, p))
-        return least, _sum(cells.steepest, cells.width, p)
+    if order == 1:
+        near = cells.lower[1:] - cells.upper[:-1]
+        widths = np.concatenate([cells.width, near[near > 0]])
+        gaps = np.abs(cells.left[1:] - cells.right[:-1])[near > 0]
+        changes = np.concatenate([np.abs(cells.right - cells.left), gaps])
+        least = max(least, _sum(np.maximum(changes - cells.noise, 0.0) / widths, widths, p))
+        return least, _sum(cells.steepest, cells.width, p) if cells.continuous else math.inf
     if order == 2 and cells.continuous and not function.breakpoints:
         return least, _sum(cells.bound, cells.width, p)
     return least, math.inf

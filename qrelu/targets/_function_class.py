@@ -77,7 +77,7 @@ class AbstractFunctionClass(eqx.Module):
     def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
         """A function of the class that oscillates `teeth` times."""
 
-    def examine(self, function: AbstractTarget) -> Membership:
+    def examine(self, function: Any) -> Membership:
         r"""What is known about a function's norm, and so about its membership.
 
         Values bound suprema and integrals from below, which refutes; the function's own bound on
@@ -114,6 +114,7 @@ class AbstractFunctionClass(eqx.Module):
                 f"{function.name} is on [{lower:g}, {upper:g}]. Give the class that `domain`."
             )
         least, most, basis = self._norm(function)
+        least, most = float(least), float(most)
         allowed = self.radius * (1 + ROUNDING)
         if least > allowed:
             reason = f"its norm is at least {least:.6g}, above {self.radius:g} ({basis})"
@@ -125,7 +126,7 @@ class AbstractFunctionClass(eqx.Module):
         reason = f"its norm is at least {least:.6g} and {above} ({basis})"
         return Membership(None, least, most, reason)
 
-    def contains(self, function: AbstractTarget) -> bool | None:
+    def contains(self, function: Any) -> bool | None:
         """Whether a function belongs to the class: True, False, or None where it is not known.
 
         `examine` gives the bounds and the reason, with the same argument and the same errors.

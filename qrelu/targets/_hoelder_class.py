@@ -172,7 +172,7 @@ def whole_part(smoothness: float | int) -> int:
 def hoelder_norm(function: AbstractTarget, smoothness: float | int) -> tuple[float, float, str]:
     r"""Bounds of $\max(\sup |f|, |f^{(k)}|_{s-k})$, and what they rest on."""
     k = whole_part(smoothness)
-    exponent = smoothness - k
+    exponent = float(smoothness - k)
     cells = cells_of(function)
     least, most = size_bounds(cells)
     lines = derivative_lines(function, k)
@@ -202,7 +202,7 @@ def hoelder_draw(
 ) -> Data | PiecewisePolynomial:
     """A random function of norm `radius`: rough at all scales, or the smoothest on the boundary."""
     k = whole_part(smoothness)
-    exponent = smoothness - k
+    exponent = float(smoothness - k)
     a, b = domain
     knots = np.linspace(a, b, cells + 1)
     # A path has slopes of one size, which only Lipschitz functions can have at all scales.
@@ -247,7 +247,7 @@ def _on_the_ball(
     name: str,
 ) -> Data | PiecewisePolynomial:
     """The polygon, integrated `order` times and scaled to the norm `radius`."""
-    exponent = smoothness - order
+    exponent = float(smoothness - order)
     seminorm = (
         float(np.max(np.abs(np.diff(values)) / np.diff(knots)))
         if exponent == 1

@@ -99,10 +99,10 @@ class BoundedVariation(AbstractFunctionClass):
 
     def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
         a, b = self.domain
-        edges = np.arange(1, teeth) / teeth
-        ramp = _STEEP / teeth / 2
+        edges = np.arange(1, teeth + 1) / (teeth + 1)
+        ramp = _STEEP / (teeth + 1) / 2
         places = np.concatenate([[0.0], (edges[:, None] + [-ramp, ramp]).ravel(), [1.0]])
-        levels = np.repeat(np.where(np.arange(teeth) % 2 == 0, 1.0, -1.0), 2)
+        levels = np.repeat(np.where(np.arange(teeth + 1) % 2 == 0, 1.0, -1.0), 2)
         levels = levels * rng.choice([-1.0, 1.0])
         return self._polygon(a + (b - a) * places, levels, f"{teeth} steps up and down")
 
@@ -210,7 +210,7 @@ class PiecewiseSmooth(AbstractFunctionClass):
     def _with_jumps(
         self, rng: np.random.Generator, smooth: Data | PiecewisePolynomial, name: str
     ) -> PiecewisePolynomial:
-        """The smooth part and steps between the largest values that it leaves."""
+        """The smooth part and steps between the largest values that it leaves, on the ball."""
         a, b = self.domain
         places = a + (b - a) * np.sort(rng.uniform(0.05, 0.95, self.jumps))
         if isinstance(smooth, Data):
@@ -222,11 +222,18 @@ class PiecewiseSmooth(AbstractFunctionClass):
         cells = cells_of(smooth)
         gaps = float(np.max(cells.bound * cells.width**2)) / 8
         left = max(self.radius - size_bounds(cells)[1] - gaps, 0.0)
-        knots = np.unique(np.concatenate([smooth.knots, places]))
+        knots = smooth.knots
+        if rows.shape[1] > 2:  # the bound on the size is that of chords: not too long ones
+            knots = np.concatenate([knots, np.linspace(a, b, _MOST_KINKS + 1)])
+        knots = np.unique(np.concatenate([knots, places]))
+        knots = knots[np.append(True, np.diff(knots) > 1e-12 * (b - a))]
+        knots[-1] = b
         rows = _refined(smooth.knots, rows, knots)
         level = np.where(np.searchsorted(places, knots[:-1], "right") % 2 == 0, left, -left)
         rows[:, 0] += level * rng.choice([-1.0, 1.0])
-        return PiecewisePolynomial(knots, rows, name=name)
+        # A part of the smooth function may have a smaller norm than the whole.
+        norm = self._norm(PiecewisePolynomial(knots, rows, name=name))[1]
+        return PiecewisePolynomial(knots, rows * (self.radius / norm), name=name)
 
 
 def _refined(knots: np.ndarray, rows: np.ndarray, finer: np.ndarray) -> np.ndarray:
@@ -284,7 +291,7 @@ def _part(function: AbstractTarget, lower: float, upper: float) -> AbstractTarge
     step = _ACROSS / 2 * np.spacing(max(abs(lower), abs(upper)))
     inside = tuple(c for c in function.breakpoints if lower < c < upper)
     a, b = function.domain
-    ends = (lower + step * (lower > a), upper - step * (upper < b))
+    ends = (float(lower + step * (lower > a)), float(upper - step * (upper < b)))
     return _Part(
         whole=function,
         name=function.name,

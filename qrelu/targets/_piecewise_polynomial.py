@@ -87,7 +87,8 @@ class PiecewisePolynomial(AbstractTarget):
         return np.asarray(_horner(self.coefficients[piece], x - self.knots[piece]))
 
     def _piece(self, x: np.ndarray) -> np.ndarray:
-        return np.clip(np.searchsorted(self.knots, x, "right") - 1, 0, self.knots.size - 2)
+        found = np.searchsorted(self.knots, x, "right") - 1
+        return np.asarray(np.clip(found, 0, self.knots.size - 2))
 
     def derivative(self, x: ArrayLike) -> np.ndarray:
         """The first derivative at `x`; at a knot that of the piece on the right."""
@@ -159,7 +160,7 @@ def _broken(knots: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     for order in (0, 1):
         rows = derived(coefficients, order)
         ends = _horner(rows[:-1], steps)
-        scale = max(float(np.max(np.abs(rows[:, 0]))), float(np.max(np.abs(ends), initial=0.0)))
+        scale = np.max(np.abs(rows * np.diff(knots)[:, None] ** np.arange(rows.shape[1])))
         broken |= np.abs(rows[1:, 0] - ends) > _STEP * scale
     return broken
 

@@ -97,13 +97,13 @@ class Sobolev(AbstractFunctionClass):
     def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
         order = int(self.smoothness)
         cells = cells_of(function)
-        least, most = lp_bounds(function, cells, self.p)
+        least, most = lp_bounds(function, cells, float(self.p))
         if (lines := derivative_lines(function, order)) is not None and (
             order > 1 or cells.continuous
         ):
-            derivative = lp_norm_of_lines(lines, self.p)
+            derivative = lp_norm_of_lines(lines, float(self.p))
             return max(least, derivative), max(most, derivative), EXACT
-        low, high = sobolev_bounds(function, cells, order, self.p)
+        low, high = sobolev_bounds(function, cells, order, float(self.p))
         most = max(most, high)
         return max(least, low), most, BOUNDED if math.isfinite(most) else VALUES
 
@@ -143,7 +143,8 @@ class Sobolev(AbstractFunctionClass):
             if math.isinf(self.p)
             else float(np.mean(size**self.p) * length) ** (1 / self.p)
         )
-        return self.radius / max(derivative, lp_bounds(function, cells_of(function), self.p)[1])
+        size_in_lp = lp_bounds(function, cells_of(function), float(self.p))[1]
+        return self.radius / max(derivative, size_in_lp)
 
 
 def check_compact(call: str, smoothness: float | int, p: float | int, dimension: int) -> None:
