@@ -7,6 +7,7 @@
 - `alternate` rounds small trained networks best: by turns of rounding and least squares, code by
   code. `freeze_gradually` rounds any trained model in parts, training what is still free.
 - `orthogonal_greedy` builds networks of one hidden layer neuron by neuron.
+- `Trained` makes a family for studies of any of these ways to train.
 """
 
 from ._alternating import alternate as alternate
@@ -25,3 +26,6 @@ from ._record import FitResult as FitResult
 from ._second_order import fit_least_squares as fit_least_squares
 from ._second_order import fit_least_squares_ensemble as fit_least_squares_ensemble
 from ._shallow import fit_shallow as fit_shallow
+from ._trained import Trained as Trained
+from ._trained_widths import AbstractWidths as AbstractWidths
+from ._trained_widths import EqualWidths as EqualWidths

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from ..networks import ReLUNetwork
-from ..norms import L2, GaussLegendre
+from ..norms import L2
 from ..targets import AbstractTarget
 from ._checks import check_target, check_whole, generator
 from ._deep_layers import (
@@ -20,7 +20,8 @@ from ._deep_layers import (
     to_network,
 )
 from ._deep_moves import moved
-from ._deep_starts import Points, best_starts
+from ._deep_points import TENSOR, Points, points_of
+from ._deep_starts import best_starts
 from ._deep_steps import marquardt
 from ._found import SearchResult
 from ._record import settings_of
@@ -38,8 +39,8 @@ _FIRST = 3
 _SAME, _EQUAL = 0.03, 1e-3
 # Parents are drawn with probabilities that fall by e in as many places of the pool.
 _PLACES = 4.0
-# The least points of a fit, and how many there are for a parameter.
-_POINTS, _PER_PARAMETER = 256, 2.4
+# The least points of a fit, in one variable, up to three and more, and how many for a parameter.
+_POINTS, _PER_PARAMETER = (256, 1024, 4096), 2.4
 # The final fit: this many times more points.
 _FINER = 4
 # A network grows from one that is this much narrower, if that has three neurons in each layer.
@@ -71,8 +72,8 @@ def fit_deep(
 
     **Arguments:**
 
-    - `target`: what is approximated, on its domain.
-    - `widths`: (1, N_1, ..., 1).
+    - `target`: what is approximated, on its domain, in one variable or several.
+    - `widths`: (d, N_1, ..., 1).
     - `key`: decides everything that is random; the same key gives the same network.
     - `rounds`: for each width: the last one, and before it up to two narrower ones.
     - `seconds`: the search stops after the round in which they are over, so that the result
@@ -87,21 +88,21 @@ def fit_deep(
     **Raises:**
 
     - `TypeError`: for what is no target, or another `start`.
-    - `ValueError`: for widths that do not begin and end with 1 or have no hidden layer, numbers
-        that are not positive, and a `start` that does not fit.
+    - `ValueError`: for widths that do not begin with the target's number of variables, end with
+        1 and have a hidden layer, numbers that are not positive, and a `start` that does not fit.
 
     **Reference:** [wales1997] for basin hopping; the moves are derived.
     """
     begun = time.perf_counter()
     check_target("fit_deep", target)
     check_whole("fit_deep", "rounds", rounds)
-    widths = _checked(widths)
+    widths = _checked(widths, target.dimension)
     if seconds is not None and not seconds > 0:
         raise ValueError(f"`fit_deep(seconds=...)` must be positive; got {seconds!r}.")
     search = _Search(target, widths, generator(key), begun + (seconds or np.inf))
     if start is None:
         for less in range(_GROWTH, 0, -1):
-            narrow = (1, *(n - less for n in widths[1:-1]), 1)
+            narrow = (widths[0], *(n - less for n in widths[1:-1]), 1)
             if min(narrow[1:-1]) >= _NARROWEST:
                 search.run(narrow, rounds)
     else:
@@ -127,31 +128,21 @@ class _Search:
         self, target: AbstractTarget, widths: tuple[int, ...], rng: np.random.Generator, end: float
     ):
         self.target, self.rng, self.end = target, rng, end
-        self.domain = (float(target.domain[0]), float(target.domain[1]))
-        needed = max(_POINTS, int(_PER_PARAMETER * count_of(widths)))
-        self.cells = 2 ** int(np.ceil(np.log2(needed / 2)))
-        self.x, y, self.root = self._points(self.cells)
-        if not np.isfinite(y).all():
-            where = self.domain[0] + (self.domain[1] - self.domain[0]) * self.x[~np.isfinite(y)][0]
-            raise ValueError(
-                f"`fit_deep(target)` must be finite on its domain; at {where} it is not."
-            )
-        self.mean = float(y @ self.root**2)
-        self.unit = float(np.sqrt((y - self.mean) ** 2 @ self.root**2)) or 1.0
-        self.y = (y - self.mean) / self.unit
+        self.box = tuple(np.atleast_1d(np.asarray(end, np.float64)) for end in target.domain)
+        least = _POINTS[(target.dimension > 1) + (target.dimension > TENSOR)]
+        self.needed = max(least, int(_PER_PARAMETER * count_of(widths)))
+        raw = points_of(target, self.needed)
+        self.mean = float(raw.y @ raw.root**2)
+        self.unit = float(np.sqrt((raw.y - self.mean) ** 2 @ raw.root**2)) or 1.0
+        self.points = self._scaled(raw)
         self.widths = widths
         self.pool: list[tuple[float, np.ndarray]] = []
         self.history: list[float] = []
         self.late = False
         self.same = _SAME
 
-    def _points(self, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Nodes in the unit interval, values there, and roots of the weights."""
-        rule = GaussLegendre((0.0, 1.0), cells, 2)
-        x = rule.nodes[:, 0]
-        lower, upper = self.domain
-        y = np.asarray(self.target(lower + (upper - lower) * x), np.float64)
-        return x, y, np.sqrt(rule.weights)
+    def _scaled(self, raw: Points) -> Points:
+        return raw._replace(y=(raw.y - self.mean) / self.unit)
 
     def take(self, networks: list[ReLUNetwork], widths: tuple[int, ...]) -> None:
         """Networks of a search before, which `run` will embed."""
@@ -163,7 +154,7 @@ class _Search:
             )
         self.widths = narrow
         for network in networks:
-            layers = from_network(network, self.domain, self.mean, self.unit)
+            layers = from_network(network, self.box, self.mean, self.unit)
             self.pool.append((np.inf, join(layers)))
 
     def run(self, widths: tuple[int, ...], rounds: int) -> None:
@@ -171,12 +162,13 @@ class _Search:
         before = [split(vector, self.widths) for _, vector in self.pool]
         self.widths, self.pool = widths, []
         fresh = _BATCH // 2 if before else _BATCH
-        points = Points(self.x, self.y, self.root)
-        drawn = best_starts(widths, points, min(rounds, _FIRST) * fresh, self.rng)
+        drawn = best_starts(widths, self.points, min(rounds, _FIRST) * fresh, self.rng)
         for turn in range(rounds):
             if turn < _FIRST:
                 parents = [before[i] for i in self._drawn(len(before))] if before else []
-                starts = [embedded(layers, widths, self.x, self.rng) for layers in parents[fresh:]]
+                starts = [
+                    embedded(layers, widths, self.points.x, self.rng) for layers in parents[fresh:]
+                ]
                 starts += drawn[turn * fresh : (turn + 1) * fresh]
             else:
                 starts = self._moved()
@@ -187,10 +179,10 @@ class _Search:
                 break
 
     def _moved(self) -> list[Layers]:
-        count = len(self.pool)
+        count, (x, y, _) = len(self.pool), self.points
         parents, others = self._drawn(count), self.rng.integers(count, size=_BATCH).tolist()
         return [
-            moved(self._layers(i), self._layers(j), self.x, self.y, self.rng)
+            moved(self._layers(i), self._layers(j), x, y, self.rng)
             for i, j in zip(parents, others, strict=True)
         ]
 
@@ -217,17 +209,17 @@ class _Search:
         return [kept[i % len(kept)][1] for i in range(_POOL)]
 
     def _moved_down(
-        self, vectors: list[np.ndarray], steps: int, points: Any = None
+        self, vectors: list[np.ndarray], steps: int, points: Points | None = None
     ) -> list[tuple[float, np.ndarray]]:
         """Pairs of a loss and a vector after local fits; what is not finite is infinitely bad."""
-        x, y, root = points or (self.x, self.y, self.root)
+        x, y, root = points or self.points
         with jax.enable_x64(True):
             found = marquardt(np.stack(vectors), x, y, root, self.widths, steps)
             moved, losses = (np.asarray(part) for part in found)
         finite = np.isfinite(losses) & np.isfinite(moved).all(axis=1)
         return list(zip(np.where(finite, losses, np.inf).tolist(), moved, strict=True))
 
-    def _fit(self, vectors: list[np.ndarray], steps: int, points: Any = None) -> None:
+    def _fit(self, vectors: list[np.ndarray], steps: int, points: Points | None = None) -> None:
         for loss, vector in self._moved_down(vectors, steps, points):
             if not np.isfinite(loss):
                 continue
@@ -240,12 +232,11 @@ class _Search:
         del self.pool[_POOL:]
 
     def _scale(self) -> float:
-        return (self.domain[1] - self.domain[0]) ** 0.5
+        return float(np.prod(self.box[1] - self.box[0])) ** 0.5
 
     def finish(self) -> tuple[tuple[ReLUNetwork, ...], np.ndarray, list[Any]]:
         """The pool after fits at more points, in the order of the distances to the target."""
-        x, y, root = self._points(_FINER * self.cells)
-        points = (x, (y - self.mean) / self.unit, root)
+        points = self._scaled(points_of(self.target, _FINER * self.needed))
         vectors = [vector for _, vector in self.pool]
         self.pool = []
         for _ in range(2):
@@ -254,7 +245,7 @@ class _Search:
             vectors = [vector for _, vector in self.pool]
         norm = L2()
         networks = [
-            to_network(split(vector, self.widths), self.domain, self.mean, self.unit)
+            to_network(split(vector, self.widths), self.box, self.mean, self.unit)
             for vector in vectors
         ]
         distances = [norm.distance(network, self.target) for network in networks]
@@ -264,13 +255,14 @@ class _Search:
         return tuple(networks[i] for i in order), errors, distances
 
 
-def _checked(widths: Any) -> tuple[int, ...]:
+def _checked(widths: Any, inputs: int) -> tuple[int, ...]:
     given = tuple(widths)
     whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in given)
-    if len(given) < 3 or not whole or min(given) < 1 or given[0] != 1 or given[-1] != 1:
+    if len(given) < 3 or not whole or min(given) < 1 or given[0] != inputs or given[-1] != 1:
         raise ValueError(
-            "`fit_deep(target, widths)` must be whole numbers (1, N_1, ..., 1), one input, at "
-            f"least one hidden layer and one output; got {given}."
+            f"`fit_deep(target, widths)` must be whole numbers ({inputs}, N_1, ..., 1), an input "
+            "for each variable of the target, at least one hidden layer and one output; got "
+            f"{given}."
         )
     return tuple(int(n) for n in given)
 

@@ -28,15 +28,15 @@ def join(layers: Layers) -> np.ndarray:
 
 
 def hidden(layers: Layers, k: int, x: np.ndarray) -> np.ndarray:
-    """What layer k gets as its input at points (n,), shape (N_k, n)."""
-    h = x[None]
+    """What layer k gets as its input at points (d, n), or (n,) for d = 1; shape (N_k, n)."""
+    h = np.atleast_2d(x)
     for w, b in layers[:k]:
         h = np.maximum(w @ h + b[:, None], 0.0)
     return h
 
 
 def values(layers: Layers, x: np.ndarray) -> np.ndarray:
-    """The function at points (n,)."""
+    """The function at the points, shape (n,)."""
     w, b = layers[-1]
     return (w @ hidden(layers, len(layers) - 1, x) + b[:, None])[0]
 
@@ -67,7 +67,7 @@ def renew(
     spread = h.std(axis=1)
     spread = np.maximum(spread, 1e-3 * spread.max() + 1e-12)
     w[j] = rng.normal(size=len(h)) / spread / np.sqrt(len(h))
-    b[j] = -w[j] @ h[:, rng.choice(x.size, p=density / density.sum())]
+    b[j] = -w[j] @ h[:, rng.choice(h.shape[1], p=density / density.sum())]
     after[:, j] = 0.1 * np.mean(np.abs(after)) * rng.normal(size=len(after))
 
 
@@ -75,7 +75,7 @@ def random_layers(widths: tuple[int, ...], x: np.ndarray, rng: np.random.Generat
     """Random weights, with the kink of every neuron at a random point."""
     pairs = zip(widths[:-1], widths[1:], strict=True)
     layers = [(np.zeros((b, a)), np.zeros(b)) for a, b in pairs]
-    even = np.ones(x.size)
+    even = np.ones(x.shape[-1])
     for k, width in enumerate(widths[1:-1]):
         for j in range(width):
             renew(layers, k, j, x, even, rng)
@@ -92,7 +92,7 @@ def embedded(
     wide = [(np.zeros((b, a)), np.zeros(b)) for a, b in pairs]
     for (w, b), (v, c) in zip(wide, layers, strict=True):
         w[: v.shape[0], : v.shape[1]], b[: c.size] = v, c
-    even = np.ones(x.size)
+    even = np.ones(x.shape[-1])
     for k, (_, c) in enumerate(layers[:-1]):
         for j in range(c.size, widths[k + 1]):
             renew(wide, k, j, x, even, rng)
@@ -100,22 +100,24 @@ def embedded(
 
 
 def to_network(
-    layers: Layers, domain: tuple[float, float], mean: float, unit: float
+    layers: Layers, box: tuple[np.ndarray, np.ndarray], mean: float, unit: float
 ) -> ReLUNetwork:
-    """The network on the domain, from layers for the unit interval and values (f - mean) / unit."""
+    """The network on the box, from layers for the unit cube and values (f - mean) / unit."""
     (w, b), (v, c) = layers[0], layers[-1]
-    length = domain[1] - domain[0]
-    layers = [(w / length, b - w[:, 0] * (domain[0] / length)), *layers[1:-1]]
+    lower, upper = box
+    w = w / (upper - lower)
+    layers = [(w, b - w @ lower), *layers[1:-1]]
     layers.append((unit * v, unit * c + mean))
     return ReLUNetwork([w for w, _ in layers], [b for _, b in layers])
 
 
 def from_network(
-    network: ReLUNetwork, domain: tuple[float, float], mean: float, unit: float
+    network: ReLUNetwork, box: tuple[np.ndarray, np.ndarray], mean: float, unit: float
 ) -> Layers:
     """The inverse of `to_network`."""
     pairs = zip(network.weights, network.biases, strict=True)
     layers = [(np.asarray(w, np.float64), np.asarray(b, np.float64)) for w, b in pairs]
     (w, b), (v, c) = layers[0], layers[-1]
-    layers = [(w * (domain[1] - domain[0]), b + w[:, 0] * domain[0]), *layers[1:-1]]
+    lower, upper = box
+    layers = [(w * (upper - lower), b + w @ lower), *layers[1:-1]]
     return [*layers, (v / unit, (c - mean) / unit)]

@@ -1,24 +1,15 @@
 """Random starts of deep networks: many are drawn, and those whose last layer does most are kept."""
 
-from typing import NamedTuple
-
 import numpy as np
 import scipy.linalg
 
 from ._deep_layers import Layers, hidden, random_layers, renew
+from ._deep_points import Points
 
 # How many are drawn for one that is kept.
 _DRAWN = 16
 # The ridge of the last layer relative to its columns: dead neurons get the weight 0.
 _RIDGE = 1e-9
-
-
-class Points(NamedTuple):
-    """What is fitted: points of the unit interval, values, roots of the weights."""
-
-    x: np.ndarray
-    y: np.ndarray
-    root: np.ndarray
 
 
 def best_starts(
@@ -27,9 +18,10 @@ def best_starts(
     """`count` starts, the best first, half of them random layers and half random foldings.
 
     The last layer of every draw is the best one for the others; the draws with the least error of
-    each kind are kept. Networks of one hidden layer cannot fold.
+    each kind are kept. Only networks with one input and two hidden layers or more can fold.
     """
-    kinds = [random_layers, folding_layers] if len(widths) > 3 else [random_layers]
+    folding = len(widths) > 3 and widths[0] == 1
+    kinds = [random_layers, folding_layers] if folding else [random_layers]
     found = []
     for kind in kinds:
         share = -(-count // len(kinds))
@@ -43,7 +35,7 @@ def best_starts(
 def with_best_last_layer(layers: Layers, points: Points) -> tuple[float, Layers]:
     """The squared error with the best last layer, and the layers with that one."""
     h = hidden(layers, len(layers) - 1, points.x)
-    columns = np.concatenate([h, np.ones((1, points.x.size))]) * points.root
+    columns = np.concatenate([h, np.ones((1, h.shape[1]))]) * points.root
     size = np.sqrt(np.sum(columns**2, axis=1))
     columns = columns / np.where(size > 0, size, 1.0)[:, None]
     matrix = columns @ columns.T + _RIDGE * np.eye(len(columns))
@@ -84,7 +76,7 @@ def folding_layers(widths: tuple[int, ...], x: np.ndarray, rng: np.random.Genera
     sign = rng.choice([-1.0, 1.0], size=len(b))
     w[:, : row.size] = sign[:, None] * row
     b[:] = sign * (shift - rng.uniform(size=len(b)))
-    even = np.ones(x.size)
+    even = np.ones(x.shape[-1])
     for k, p in enumerate(folds):
         for j in range(p, widths[k + 1]):
             renew(layers, k, j, x, even, rng)

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt for a batch of deep networks with one input and one output."""
+"""Levenberg-Marquardt for a batch of deep networks with one output."""
 
 from functools import partial
 
@@ -29,7 +29,7 @@ def _product(a: Array, b: Array) -> Array:
 
 
 def _loss(vector: Array, widths: tuple[int, ...], x: Array, y: Array, root: Array) -> Array:
-    h = x[None]
+    h = jnp.atleast_2d(x)
     for k, (w, b) in enumerate(_layers(vector, widths)):
         h = _product(w, jnp.maximum(h, 0) if k else h) + b[:, None]
     return jnp.sum(jnp.square((h[0] - y) * root))
@@ -38,16 +38,16 @@ def _loss(vector: Array, widths: tuple[int, ...], x: Array, y: Array, root: Arra
 def _linearized(vector: Array, widths: tuple[int, ...], x: Array) -> tuple[Array, Array]:
     """The values (n,) and their derivatives (P, n): backpropagation for all points at once."""
     layers = _layers(vector, widths)
-    inputs, on = [x[None]], []
+    inputs, on = [jnp.atleast_2d(x)], []
     for w, b in layers[:-1]:
         h = _product(w, inputs[-1]) + b[:, None]
         on.append((h > 0).astype(h.dtype))
         inputs.append(jnp.maximum(h, 0))
     w, b = layers[-1]
     out = (_product(w, inputs[-1]) + b[:, None])[0]
-    back, rows = jnp.ones_like(x)[None], []
+    back, rows = jnp.ones_like(out)[None], []
     for k in reversed(range(len(layers))):
-        by_weights = (back[:, None, :] * inputs[k][None, :, :]).reshape(-1, x.size)
+        by_weights = (back[:, None, :] * inputs[k][None, :, :]).reshape(-1, out.size)
         rows = [by_weights, back, *rows]
         if k:
             back = _product(layers[k][0].T, back) * on[k - 1]
@@ -57,7 +57,7 @@ def _linearized(vector: Array, widths: tuple[int, ...], x: Array) -> tuple[Array
 @partial(jax.jit, static_argnames="widths")
 def marquardt(
     vectors: Float[Array, "batch parameters"],
-    x: Float[Array, " n"],
+    x: Float[Array, "*d n"],
     y: Float[Array, " n"],
     root: Float[Array, " n"],
     widths: tuple[int, ...],

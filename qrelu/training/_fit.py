@@ -48,7 +48,7 @@ def fit(
         one from `quantizers.wrap`, which trains as it stands (with `LSQ`, its steps too). All its
         floating-point arrays are trained.
     - `data`: arrays `(x, y)` of shapes (n, inputs) and (n, outputs), where (n,) stands for (n, 1);
-        a target in one dimension; or a pair of a function of nodes and a quadrature, for example
+        a target; or a pair of a function of nodes and a quadrature, for example
         `norms.GaussLegendre((0, 1), cells=(64, 64))`.
     - `steps`: steps of the optimizer.
     - `loss`: "l2" (mean or integral of squared errors), "l1", an exponent p, "sup" (a smooth

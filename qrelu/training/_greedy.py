@@ -56,7 +56,7 @@ def orthogonal_greedy(
 
     **Arguments:**
 
-    - `target`: a target (one dimension) or a function of the nodes, an array of shape $(n, d)$,
+    - `target`: a target, or a function of the nodes, an array of shape $(n, d)$,
         with values of shape $(n,)$ or $(n, 1)$.
     - `dictionary`: a `ReLUDictionary` or `RandomReLUDictionary`.
     - `sizes`: numbers of neurons, increasing.
@@ -216,15 +216,20 @@ def _sizes(sizes: Any) -> np.ndarray:
     return given
 
 
+def _variables(count: int) -> str:
+    return "one variable" if count == 1 else f"{count} variables"
+
+
 def _at(target: Any, nodes: np.ndarray) -> np.ndarray:
     call = "orthogonal_greedy(target, ...)"
     if isinstance(target, AbstractTarget):
-        if nodes.shape[1] != 1:
+        if nodes.shape[1] != target.dimension:
             raise ValueError(
-                f"`{call}` got {target.name}, a function of one variable, and nodes of "
-                f"{nodes.shape[1]} coordinates. Pass a function of arrays of shape (n, d)."
+                f"`{call}` got {target.name}, a function of {_variables(target.dimension)}, and "
+                f"nodes of {nodes.shape[1]} coordinates. Pass a quadrature on its domain, or a "
+                "function of arrays of shape (n, d)."
             )
-        f = np.asarray(target(nodes[:, 0]), dtype=np.float64)
+        f = np.asarray(target(nodes[:, 0] if target.dimension == 1 else nodes), np.float64)
     elif callable(target):
         f = np.asarray(target(nodes), dtype=np.float64)
     else:

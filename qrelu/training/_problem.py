@@ -11,6 +11,7 @@ from ..networks import ReLUNetwork, realize
 from ..norms import AbstractQuadrature, GaussLegendre
 from ..targets import AbstractTarget
 from ._losses import CrossEntropy, Own
+from ._trained_rule import rule_of
 
 # Cells and nodes for a target on its interval: 1,024 nodes.
 _CELLS, _NODES = 256, 4
@@ -38,12 +39,15 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
     """Data, a target, or a function with a quadrature, checked."""
     call = f"fit({name}=...)"
     if isinstance(data, AbstractTarget):
-        rule = GaussLegendre(data.domain, _CELLS, _NODES)
-        x, y, w = rule.nodes, np.asarray(data(rule.nodes[:, 0])), rule.weights
+        one = data.dimension == 1
+        rule = GaussLegendre(data.domain, _CELLS, _NODES) if one else rule_of(data)
+        x, w = rule.nodes, rule.weights
+        y = np.asarray(data(x[:, 0] if one else x))
     elif isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], AbstractQuadrature):
         function, rule = data
         x, w = rule.nodes, rule.weights
-        inputs = x[:, 0] if isinstance(function, AbstractTarget) else x
+        one = isinstance(function, AbstractTarget) and function.dimension == 1
+        inputs = x[:, 0] if one else x
         y = np.asarray(function(inputs))
     elif isinstance(data, tuple | list) and len(data) == 2:
         x, y = (np.asarray(part) for part in data)
