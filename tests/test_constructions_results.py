@@ -136,8 +136,14 @@ def test_arguments_that_are_none(check, kind, text):
             lambda c: c.smooth(lambda x: x.astype(str), 0.1),
             "smooth.*return numbers; got the type <U",
         ),
-        (lambda c: c.polynomial(np.array([1.0, 1j]), 0.1), "polynomial.*be real numbers; got the type compl"),
-        (lambda c: c.spline(np.array(["a", "b"]), [0.0, 1.0]), r"spline\(knots\)` must be real numbers"),
+        (
+            lambda c: c.polynomial(np.array([1.0, 1j]), 0.1),
+            "polynomial.*be real numbers; got the type compl",
+        ),
+        (
+            lambda c: c.spline(np.array(["a", "b"]), [0.0, 1.0]),
+            r"spline\(knots\)` must be real numbers",
+        ),
         (lambda c: c.two_value_sobolev(lambda x: 1j * x[:, 0], 0.3), "sobolev.*return numbers"),
     ],
 )
@@ -158,6 +164,8 @@ def test_what_is_no_real_number(make, text):
         (lambda c: c.polynomial([1.0] * 2000, 0.1), "at most 1001 numbers; got 2000"),
         (lambda c: c.sigma_delta(np.sin, 10**9, 8), "at most 2.24 steps in all"),
         (lambda c: c.lipschitz_by_bits(np.sin, 10**8, 8), "at most 2.24 steps in all"),
+        (lambda c: c.lipschitz_by_slopes(np.sin, 1e-7), "at least lipschitz / 2.20; got 1e-07"),
+        (lambda c: c.lipschitz_by_slopes(np.sin, steps=2**21), "from 1 to 1048576; got 2097152"),
         (lambda c: c.weight(0.5, 0.1, values=10**6), "from 2 to 64; got 1000000"),
         (lambda c: c.weight(0.5, 1e-300), "at most 49 digits in float64; got 997"),
         (lambda c: c.few_value_memory(5e-324), "few_value_memory.*fewer bits than float64"),

@@ -22,7 +22,7 @@ from ._codes import modulate, sample
 from ._construction import Certificate, Construction, count
 
 # The signs are found one after the other: more would take minutes.
-_MOST_STEPS = 2**24
+_MOST_STEPS = 2**20
 
 
 # g with slopes +-K on steps of h = 2^-s is g(0) + K s_1 x + 2 K sum_i +-rho(x - x_i) over its
@@ -53,7 +53,7 @@ def lipschitz_by_slopes(
 
     - `function`: array of points (points,) -> array of values, on $[0, 1]$.
     - `accuracy`: the error to reach, in $(0, 1)$: the least number of steps that does is taken.
-    - `steps`: the number $N$ itself, instead; a power of two up to $2^{24}$.
+    - `steps`: the number $N$ itself, instead; a power of two up to $2^{20}$.
     - `lipschitz`: the constant $K$ with $|f(x) - f(y)| \le K |x - y|$; the error is $K/N$.
     - `dtype`: float32 or float64.
 
@@ -78,7 +78,7 @@ def lipschitz_by_slopes(
         n = 1 << max(0, power_above(Fraction(constant) / error))
         if n > _MOST_STEPS:
             raise ValueError(
-                f"`{call}(accuracy=...)` must be at least lipschitz / 2^24; got {accuracy}."
+                f"`{call}(accuracy=...)` must be at least lipschitz / 2^20; got {accuracy}."
             )
     else:
         n = check_whole(f"{call}(steps=...)", steps, 1, _MOST_STEPS)
