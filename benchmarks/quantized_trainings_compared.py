@@ -7,10 +7,9 @@ methods but the learned steps, which have the same bits and a step for each arra
 the float network; L^2 distances are exact.
 
 - "nearest": every parameter rounded for itself.
-- "straight-through": `fit` through the grid, the best network seen on the target, with the better
-  of two learning rates.
+- "straight-through": `fit` through the grid, the best network seen on the target.
 - "learned steps": the same with `LSQ`.
-- "freezing": `freeze_gradually`.
+- "freezing": `freeze_gradually`. These three with the better one of two learning rates.
 - "alternating": `alternate`.
 
 Claims: "alternating" is never worse than "nearest", and at most as far as "straight-through" in the
@@ -46,7 +45,7 @@ def cosine(rate):
     return optax.adam(optax.cosine_decay_schedule(rate, STEPS))
 
 
-ADAM = cosine(RATES[0])
+ADAMS = [cosine(rate) for rate in RATES]
 
 
 def float_network(target, neurons):
@@ -73,8 +72,14 @@ def straight_through(net, target, bits):
 
 def learned_steps(net, target, bits):
     model = quantizers.wrap(net, LSQ(bits))
-    result = training.fit(model, target, steps=STEPS, optimizer=ADAM, validation=target)
-    return float(result.error)
+    options = {"steps": STEPS, "validation": target}
+    return min(float(training.fit(model, target, optimizer=a, **options).error) for a in ADAMS)
+
+
+def freezing(net, target, grid):
+    options = {"steps": STEPS // 4}
+    results = [training.freeze_gradually(net, target, grid, optimizer=a, **options) for a in ADAMS]
+    return min(float(result.error) for result in results)
 
 
 def errors_of(net, target, bits, methods):
@@ -84,7 +89,7 @@ def errors_of(net, target, bits, methods):
     ways = {
         "nearest": lambda i: distance(quantizers.quantize(net, grids[i]), target),
         "learned steps": lambda i: learned_steps(net, target, bits[i]),
-        "freezing": lambda i: training.freeze_gradually(net, target, grids[i], steps=500).error,
+        "freezing": lambda i: freezing(net, target, grids[i]),
         "alternating": lambda i: training.alternate(net, target, grids[i]).error,
     }
     errors, seconds = {}, {}

@@ -375,6 +375,17 @@ def test_a_start_that_is_not_finite():
         fit(net, (X, Y), steps=5)
 
 
+def test_a_grid_that_zeroes_a_layer_is_told():
+    coarse = Uniform(16.0)
+    with pytest.warns(UserWarning, match="single value"):
+        fit(_net(), (X, Y), steps=1, quantizer=coarse)
+    with pytest.warns(UserWarning, match=r"weights\[1\]. at a single value in 1 of 2 members"):
+        grid = Uniform(jnp.array([16.0, 0.01]))
+        nets = networks.stack([_net(0), _net(1)])
+        where = lambda m: m.weights[1]  # noqa: E731
+        fit_ensemble(nets, (X, Y), steps=1, quantizer=grid, where=where)
+
+
 def test_a_stack_is_needed_for_an_ensemble():
     with pytest.raises(ValueError, match="leading axis"):
         fit_ensemble(_net(), (X, Y), steps=2)

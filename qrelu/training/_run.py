@@ -1,6 +1,7 @@
 """One training run from beginning to end: dispatches, evaluations, checkpoints, the record."""
 
 import time
+import warnings
 from typing import Any
 
 import equinox as eqx
@@ -92,9 +93,8 @@ def run(
                 written = time.perf_counter()
     if path is not None:
         save(path, name, step, (state, log.best), log.arrays(), log.stopped)
-    setting = eqx.tree_at(
-        lambda s: s.grid, setting, options.grid(max(step - 1, 0)), is_leaf=_is_none
-    )
+    grid = options.grid(max(step - 1, 0))
+    setting = eqx.tree_at(lambda s: s.grid, setting, grid, is_leaf=_is_none)
     # Nobody has seen the loss after the last step: if it is not finite, the step is taken back.
     values = evaluate(setting, state.parameters, problem)
     finite = jnp.isfinite(values)
@@ -104,6 +104,8 @@ def run(
         last = log.best
     history, steps = log.whole(members)
     trained = served(setting, last)
+    if members and grid is not None:  # of one model `wrap` says it
+        _warn_of_single_levels(trained, eqx.combine(last, rest), members)
     error, kind = error_of(
         trained, data, loss, log.best_loss if held is not None else None, members
     )
@@ -170,6 +172,28 @@ def _name(setting: Setting, parameters: Any, held: Any, options: Options) -> str
     plain = (options.steps, options.batch, options.every, options.patience, options.backward)
     key = jax.random.key_data(setting.key)
     return fingerprint(parameters, form, loose, plain, key, setting.loss)
+
+
+def _warn_of_single_levels(models: Any, latent: Any, members: int) -> None:
+    """Warn of members with an array whose parameters differ, but not after rounding."""
+
+    def single(leaf: Any) -> np.ndarray:
+        rows = np.asarray(leaf).reshape(members, -1)
+        return (rows == rows[:, :1]).all(axis=1)
+
+    found = jax.tree_util.tree_leaves_with_path(models)
+    for (path, leaf), before in zip(found, jax.tree.leaves(latent), strict=True):
+        if not eqx.is_inexact_array(leaf):
+            continue
+        which = np.flatnonzero(single(leaf) & ~single(before))
+        if which.size:
+            warnings.warn(
+                "`fit_ensemble(quantizer=...)` ends with all entries of `models"
+                f"{jax.tree_util.keystr(path)}` at a single value in {which.size} of {members} "
+                f"members, the first one {which[0]}. Use a smaller step, more bits, or a step for "
+                "each array or channel.",
+                stacklevel=4,
+            )
 
 
 def _chosen(good: Any, new: Any, old: Any) -> Any:
