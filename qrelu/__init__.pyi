@@ -1,4 +1,5 @@
 from . import bounds as bounds
+from . import codes as codes
 from . import constructions as constructions
 from . import families as families
 from . import io as io
@@ -19,6 +20,7 @@ from .rounding import explain as explain
 __all__ = [
     "ReLUNetwork",
     "bounds",
+    "codes",
     "constructions",
     "explain",
     "families",

@@ -22,7 +22,7 @@ FLOORS = [
     {"bounds", "norms", "rounding"},
     {"constructions", "io"},
     {"families"},
-    {"training"},
+    {"training", "codes"},
     {"studies"},
     {"_cli"},
     {"__main__"},

@@ -1,0 +1,151 @@
+"""Arrays of float64 numbers on grids, bit for bit."""
+
+import math
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from ._coder import Coder, Writer, natural, whole
+from ._integers import Integers
+
+# Codes of more bits than this are no codes of a grid: the numbers are written as they are.
+_LONGEST = 44
+# Periods of blocks in a matrix.
+_LONGEST_PERIOD = 16
+# Differences up to this order are tried.
+_ORDERS = 4
+# Short steps are 2^e and 1.5 2^e; e is coded as its distance from this one.
+_USUAL = -8
+
+
+def on_grid(values: np.ndarray, step: float) -> np.ndarray | None:
+    """The whole numbers n with n * step == values, or None."""
+    if not (step > 0 and math.isfinite(step)):
+        return None
+    codes = np.rint(values / step)
+    if np.max(np.abs(codes), initial=0.0) >= 2.0**_LONGEST:
+        return None
+    return codes.astype(np.int64) if np.array_equal(codes * step, values) else None
+
+
+def grid_of(values: np.ndarray, steps: Sequence[float] = ()) -> tuple[float, np.ndarray] | None:
+    """A step and whole numbers that give the values exactly: a step of `steps`, or a power of two.
+
+    Half of each step is tried as well: grids of one bit lie between the multiples.
+    """
+    values = np.asarray(values, np.float64).ravel()
+    if not values.any():
+        return 1.0, np.zeros(values.size, np.int64)
+    for step in steps:
+        for candidate in (step, step / 2):
+            codes = on_grid(values, candidate)
+            if codes is not None:
+                return candidate, codes
+    # The lowest set bit of each value: a 53-bit whole number times a power of two.
+    nonzero = values[values != 0]
+    fraction, exponent = np.frexp(nonzero)
+    digits = np.ldexp(fraction, 53).astype(np.int64)
+    lowest = exponent - 53 + np.log2((digits & -digits).astype(np.float64)).astype(np.int64)
+    step = math.ldexp(1.0, int(lowest.min()))
+    codes = on_grid(values, step)
+    if codes is None:
+        return None
+    thrice = on_grid(values, 3 * step)
+    return (step, codes) if thrice is None else (3 * step, thrice)
+
+
+def code_step(coder: Coder, step: float) -> float:
+    """A step: the one before, 2^e or 1.5 2^e in few bits, anything else in 64 more."""
+    if coder.step and coder.bit(int(step == coder.step), 0.7):
+        return coder.step
+    coder.step = _new_step(coder, step)
+    return coder.step
+
+
+def _new_step(coder: Coder, step: float) -> float:
+    fraction, exponent = math.frexp(step)
+    exponent -= 1
+    short = int(fraction in (0.5, 0.75) and abs(exponent - _USUAL) < 1000)
+    if not coder.bit(short, 0.95):
+        number = int.from_bytes(struct.pack(">d", step), "big")
+        found = struct.unpack(">d", whole(coder, number, 64).to_bytes(8, "big"))[0]
+        if not (math.isfinite(found) and found > 0):
+            raise ValueError(f"it has the step {found}")
+        return found
+    distance = exponent - _USUAL
+    turned = natural(coder, 2 * distance if distance >= 0 else -2 * distance - 1)
+    found = _USUAL + (turned // 2 if turned % 2 == 0 else -(turned + 1) // 2)
+    if abs(found) > 1000:
+        raise ValueError(f"it has the step 2^{found}")
+    return math.ldexp(1.5 if coder.bit(int(fraction == 0.75), 0.5) else 1.0, found)
+
+
+def code_array(
+    coder: Coder, values: np.ndarray, size: int, steps: Sequence[float] = ()
+) -> np.ndarray:
+    """A flat float64 array of known size: codes on a grid or their differences, or plain numbers.
+
+    A bit tells whether there is a grid. With one follow the step, whether the codes repeat
+    themselves and after how many, two bits for the order of the differences (the one that is
+    shortest), and the codes as `Integers`.
+    """
+    if size == 0:
+        return np.zeros(0)
+    grid = grid_of(values, steps) if len(values) else None
+    if not coder.bit(int(grid is not None), 0.95):
+        return plain(coder, values, size)
+    step, codes = grid if grid is not None else (1.0, np.zeros(0, np.int64))
+    step = code_step(coder, step)
+    period = _period(codes)
+    if size > 1 and coder.bit(int(period < size), 0.2):
+        period = 1 + natural(coder, period - 1)
+        if period > size:
+            raise ValueError(f"it has a period of {period} in {size} numbers")
+        once = code_integers(coder, codes[:period], period)
+        return np.resize(once, size) * step
+    return code_integers(coder, codes, size) * step
+
+
+def plain(coder: Coder, values: np.ndarray, size: int) -> np.ndarray:
+    """Numbers in their 64 bits."""
+    given = np.asarray(values, np.float64).view(np.uint64).tolist() or [0] * size
+    return np.array([whole(coder, number, 64) for number in given], np.uint64).view(np.float64)
+
+
+def _period(codes: np.ndarray) -> int:
+    """The least of some lengths after which the numbers repeat themselves; all of them if none."""
+    for period in range(1, min(_LONGEST_PERIOD, codes.size - 1) + 1):
+        if np.array_equal(codes[period:], codes[:-period]):
+            return period
+    return max(codes.size, 1)
+
+
+def code_integers(coder: Coder, codes: np.ndarray, size: int) -> np.ndarray:
+    """Whole numbers, as differences of the order for which they are shortest."""
+    order = 0
+    if isinstance(coder, Writer):
+        costs = []
+        for trial in range(min(_ORDERS, max(size, 1))):
+            writer = Writer()
+            _differences(writer, codes, size, trial)
+            costs.append(writer.entropy)
+        order = int(np.argmin(costs))
+    order = whole(coder, order, 2)
+    return _differences(coder, codes, size, order)
+
+
+def _differences(coder: Coder, codes: np.ndarray, size: int, order: int) -> np.ndarray:
+    # First the first number, the first difference, ..., then all differences of the order.
+    order = min(order, max(size - 1, 0))
+    levels = [np.asarray(codes, np.int64)]
+    for _ in range(order):
+        levels.append(np.diff(levels[-1]))
+    model = Integers(4.0)
+    at = (lambda level, k: int(level[k])) if len(codes) else (lambda level, k: 0)
+    heads = [model.code(coder, at(levels[k], 0)) for k in range(order)]
+    found = [model.code(coder, at(levels[order], k)) for k in range(size - order)]
+    result = np.array(found, np.int64)
+    for head in reversed(heads):
+        result = np.concatenate([[head], head + np.cumsum(result)])
+    return result

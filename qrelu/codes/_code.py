@@ -1,0 +1,105 @@
+"""An approximant as a string of bits, in memory and in a file."""
+
+import hashlib
+import math
+import os
+import pathlib
+import struct
+from typing import NamedTuple
+
+from .._misc import write_atomically
+
+MAGIC = b"qrelu c1"
+# Magic, kind, domain, number of bits, checksum.
+_HEADER = struct.Struct("<8sBddI8s")
+
+
+class Code(NamedTuple):
+    r"""A function in a string of bits.
+
+    **Attributes:**
+
+    - `kind`: what it is, a number from `KINDS`.
+    - `domain`: the interval as two floats.
+    - `payload`: the string of bits, the last byte filled up with zeros.
+    - `bits`: how many bits of it count.
+    - `header_bits`: what a file takes besides: 37 bytes, and the bits that fill the last byte.
+    - `data`: the whole file.
+    """
+
+    kind: int
+    domain: tuple[float, float]
+    payload: bytes
+    bits: int
+
+    @property
+    def header_bits(self) -> int:
+        """Bits of a file that are not counted in `bits`."""
+        return 8 * (_HEADER.size + len(self.payload)) - self.bits
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of a file: the header, then the payload.
+
+        The header has 37 bytes, numbers in little-endian order: "qrelu c1", the kind (1 byte), the
+        ends of the domain (two float64), the number of bits (4 bytes), and the first 8 bytes of the
+        SHA-256 of all else.
+        """
+        front = (MAGIC, self.kind, *self.domain, self.bits)
+        digest = hashlib.sha256(_HEADER.pack(*front, bytes(8)) + self.payload).digest()[:8]
+        return _HEADER.pack(*front, digest) + self.payload
+
+    def save(self, path: str | os.PathLike) -> None:
+        r"""Write the code to a file, whole or not at all.
+
+        **Arguments:**
+
+        - `path`: the file; an existing one is replaced.
+        """
+        write_atomically(pathlib.Path(path), self.data)
+
+
+def load(path: str | os.PathLike) -> Code:
+    r"""Read a code that `Code.save` wrote.
+
+    **Arguments:**
+
+    - `path`: the file.
+
+    **Returns:**
+
+    The `Code`; `decode` gives its function.
+
+    **Raises:**
+
+    - `ValueError`: for a file that is cut off, damaged or of another kind.
+    - `FileNotFoundError`: when there is no such file.
+    """
+    place = pathlib.Path(path)
+    return from_bytes(place.name, place.read_bytes())
+
+
+def from_bytes(name: str, data: bytes) -> Code:
+    """The code in the bytes of a file."""
+
+    def refuse(reason: str) -> ValueError:
+        return ValueError(
+            f"`codes.load({name!r})` must get a whole file that `Code.save` wrote; {reason}."
+        )
+
+    if not data.startswith(MAGIC):
+        begins = f"this one begins with {data[:8]!r}" if data else "this one is empty"
+        raise refuse(f"{begins}, which is another format")
+    if len(data) < _HEADER.size:
+        raise refuse(f"this one is cut off in its header, after {len(data)} bytes")
+    _, kind, lower, upper, bits, digest = _HEADER.unpack_from(data)
+    payload = data[_HEADER.size :]
+    code = Code(kind, (lower, upper), payload, bits)
+    if len(payload) < -(-bits // 8):
+        raise refuse(f"this one is cut off: {len(payload)} of {-(-bits // 8)} bytes of its payload")
+    if code.data[: _HEADER.size] != data[: _HEADER.size]:
+        raise refuse("this one is damaged: its checksum is wrong")
+    if len(payload) != -(-bits // 8) or not (math.isfinite(lower) and math.isfinite(upper)):
+        raise refuse("its payload does not have the length that its header says")
+    del digest
+    return code

@@ -1,0 +1,192 @@
+"""Any approximant to a code and back."""
+
+from typing import Any
+
+import numpy as np
+
+from ..families import (
+    AbstractFormula,
+    Approximant,
+    Barycentric,
+    BSplines,
+    OrthogonalSeries,
+    WaveletSum,
+    Waves,
+)
+from ..families._dyadic_tree import tree_network
+from ..families._spline import Spline, network_from_spline
+from ..networks import ReLUNetwork
+from ..norms import L2, AbstractNorm
+from ..quantizers import Uniform
+from ..targets import AbstractTarget
+from ._code import Code
+from ._coder import Coder, Reader, Writer
+from ._formulas import quotients, series, splines, wavelets, waves
+from ._lifting import Lifted, code_lifted, knots_and_values
+from ._networks import network
+from ._path import PATH, path
+from ._rounded import rounded
+
+_WAYS: dict[int, Any] = {1: splines, 2: series, 3: waves, 4: wavelets, 5: quotients, 6: network}
+_KINDS = {
+    BSplines: 1,
+    OrthogonalSeries: 2,
+    Waves: 3,
+    WaveletSum: 4,
+    Barycentric: 5,
+    ReLUNetwork: 6,
+}
+# Broken lines as networks of one hidden layer, and as dyadic trees of two maps or of one per level.
+LINE, TREES = 7, {2: 8, 1: 9}
+
+
+def encode(
+    function: Any,
+    *,
+    target: AbstractTarget | None = None,
+    accuracy: float | None = None,
+    norm: AbstractNorm | None = None,
+) -> Code:
+    r"""The code of an approximant: its parameters, positions and shape in few bits.
+
+    Without an accuracy nothing is lost: parameters on a grid (those of `Quantized` families, or any
+    whose binary digits end early) become whole numbers, coded adaptively, themselves or their
+    differences, whichever is shorter; others are written in their 64 bits. With a target and an
+    accuracy the parameters are rounded first, as coarsely as the accuracy allows; `shortest` also
+    chooses how many there are.
+
+    **Arguments:**
+
+    - `function`: an `Approximant`, a formula of a family, or a `ReLUNetwork`.
+    - `target`, `accuracy`: the function that is approximated and the error that is allowed; both or
+        neither.
+    - `norm`: where the error is measured, `norms.L2()` if left out.
+
+    **Returns:**
+
+    A `Code`. `decode` gives the same function, every parameter bit for bit (of zeros only the sign
+    is lost).
+
+    **Raises:**
+
+    - `TypeError`: for something that has no code.
+    - `ValueError`: for only one of target and accuracy, an accuracy that is not positive, or one
+      that rounding this approximant does not reach.
+    """
+    steps: tuple[float, ...] = ()
+    if isinstance(function, Approximant):
+        steps = _steps(function.quantizer)
+        function = function.function
+    kind = kind_of(function)
+    if isinstance(function, ReLUNetwork) and function.weights[0].ndim != 2:
+        raise ValueError(
+            "`encode(network)` must get one network; got a stack. Use `networks.unstack`."
+        )
+    if (target is None) != (accuracy is None):
+        raise ValueError(
+            "`encode(function, target=..., accuracy=...)` must get both or neither; got only "
+            f"{'the accuracy' if target is None else 'the target'}."
+        )
+    if target is not None and accuracy is not None:
+        check_accuracy("encode(function, accuracy=...)", accuracy)
+        return _rounded_code(function, kind, target, float(accuracy), norm or L2())
+    return exact_code(function, kind, steps)
+
+
+def kind_of(function: Any) -> int:
+    """The number of a type of functions."""
+    kind = _KINDS.get(type(function))
+    if kind is None:
+        raise TypeError(
+            "`encode(function)` must get an Approximant, a formula of a family or a ReLUNetwork; "
+            f"got {type(function).__name__}. Pass what `family.fit(...)` returned."
+        )
+    return kind
+
+
+def exact_code(function: Any, kind: int, steps: tuple[float, ...] = ()) -> Code:
+    """The code of a function as it is."""
+    writer = Writer()
+    domain = getattr(function, "domain", (0.0, 0.0))
+    _WAYS[kind](writer, function, domain, steps)
+    return Code(kind, (float(domain[0]), float(domain[1])), *writer.finished())
+
+
+def _rounded_code(
+    function: Any, kind: int, target: AbstractTarget, accuracy: float, norm: AbstractNorm
+) -> Code:
+    found = [exact_code(f, kind) for f in rounded(function, target, accuracy, norm)]
+    if not found:
+        error = float(norm.distance(function, target))
+        raise ValueError(
+            f"`encode(function, accuracy=...)` must be above the error of the function before "
+            f"rounding, {error:.4g} in {norm.name}; got {accuracy:g}. Fit a larger one, or use "
+            "`codes.shortest`."
+        )
+    return min(found, key=lambda code: code.bits)
+
+
+def check_accuracy(call: str, accuracy: Any) -> None:
+    """An error for what is no positive number."""
+    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float | np.floating):
+        raise TypeError(f"`{call}` must be a positive number; got {accuracy!r}.")
+    if not (accuracy > 0 and np.isfinite(accuracy)):
+        raise ValueError(f"`{call}` must be a positive number; got {accuracy}.")
+
+
+def _steps(quantizer: Any) -> tuple[float, ...]:
+    if not isinstance(quantizer, Uniform):
+        return ()
+    return tuple(sorted({float(step) for step in np.ravel(quantizer.step)}, reverse=True))
+
+
+def line_code(lifted: Lifted, kind: int, domain: tuple[float, float]) -> Code:
+    """The code of a broken line."""
+    writer = Writer()
+    code_lifted(writer, lifted)
+    return Code(kind, (float(domain[0]), float(domain[1])), *writer.finished())
+
+
+def decode(code: Code) -> Any:
+    r"""The function of a code.
+
+    The same bits give the same float64 parameters on every machine: what is not read is computed by
+    sums and products in a fixed order.
+
+    **Arguments:**
+
+    - `code`: what `encode`, `shortest`, `lipschitz_path` or `load` returned.
+
+    **Returns:**
+
+    A `ReLUNetwork` or a formula of the family, NumPy float64 parameters (networks: their own type).
+
+    **Raises:**
+
+    - `TypeError`: for something else.
+    - `ValueError`: for a kind that is not known, or a payload that is not one of its kind.
+    """
+    if not isinstance(code, Code):
+        raise TypeError(
+            f"`decode(code)` must get a Code; got {type(code).__name__}. Use `codes.load(path)`."
+        )
+    try:
+        return _decoded(code)
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
+        raise ValueError(
+            f"`decode(code)` must get a code that this package wrote; this one is of another "
+            f"version or damaged. ({error})"
+        ) from None
+
+
+def _decoded(code: Code) -> ReLUNetwork | AbstractFormula:
+    if code.kind == PATH:
+        return path(code.payload, code.bits)
+    reader: Coder = Reader(code.payload)
+    if code.kind in _WAYS:
+        return _WAYS[code.kind](reader, None, code.domain)
+    maps = {kind: maps for maps, kind in TREES.items()}
+    if code.kind != LINE and code.kind not in maps:
+        raise ValueError(f"it has the kind {code.kind}")
+    line = Spline(*knots_and_values(code_lifted(reader, None), code.domain))
+    return network_from_spline(line) if code.kind == LINE else tree_network(line, maps[code.kind])

@@ -1,0 +1,140 @@
+"""Networks of any shape to bits and back, without loss."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..families._dyadic_tree import tree_network
+from ..families._spline import Spline
+from ..networks import ReLUNetwork, SparseMatrix
+from ._arrays import code_array
+from ._coder import Coder, natural, whole
+from ._formulas import MOST
+from ._integers import positions
+
+TYPES = ("float64", "float32", "float16", "bfloat16")
+# Deeper networks, or larger matrices, are taken for damage.
+_DEEPEST, _DEEPEST_TREE = 2**16, 18
+
+
+def network(
+    coder: Coder, given: ReLUNetwork | None, domain: Any = None, steps: Sequence[float] = ()
+) -> ReLUNetwork:
+    """The depth, the widths, and for each layer the matrix and the bias.
+
+    A bit tells whether the entries stand where those of a `DyadicTree` of this depth stand. An
+    array is its type (2 bits), for a matrix whether it is sparse, which entries are not zero
+    (`positions`, row by row; nothing for a tree), and these in their order.
+    """
+    depth = 1 + natural(coder, given.depth - 1 if given else 0)
+    if depth > _DEEPEST:
+        raise ValueError(f"it has {depth} layers")
+    maps = whole(coder, _tree_maps(given), 2) if depth > 2 else 0
+    places = _tree_places(depth, maps) if maps else None
+    if places is not None:
+        return _on_places(coder, given, places, steps)
+    widths = [1 + natural(coder, given.widths[k] - 1 if given else 0) for k in range(depth + 1)]
+    weights, biases = [], []
+    for k in range(depth):
+        shape = (widths[k + 1], widths[k])
+        if shape[0] * shape[1] > MOST**2:
+            raise ValueError(f"it has a matrix of shape {shape}")
+        weights.append(_matrix(coder, given.weights[k] if given else None, shape, steps))
+        biases.append(_vector(coder, given.biases[k] if given else None, shape[0], steps))
+    return ReLUNetwork(weights, biases)
+
+
+def _template(depth: int, maps: int) -> ReLUNetwork | None:
+    """A tree of that depth with maps per level; no parameter of it is zero by chance."""
+    levels, rest = divmod(depth - 1, maps)
+    if rest or not 1 <= levels <= _DEEPEST_TREE:
+        return None
+    knots = np.linspace(1.0, 2.0, 2**levels + 1)
+    return tree_network(Spline(knots, knots**2), maps)
+
+
+def _parts(net: ReLUNetwork) -> list[Any]:
+    return [part for pair in zip(net.weights, net.biases, strict=True) for part in pair]
+
+
+def _tree_maps(given: ReLUNetwork | None) -> int:
+    """2 or 1 for a network whose entries stand where those of a tree stand, else 0."""
+    if given is None:
+        return 0
+    for maps in (2, 1):
+        like = _template(given.depth, maps)
+        if like is None or like.widths != given.widths:
+            continue
+        pairs = list(zip(_parts(given), _parts(like), strict=True))
+        if all(_same_places(a, b) for a, b in pairs) and all(
+            a.dtype == np.float64 for a, _ in pairs
+        ):
+            return maps
+    return 0
+
+
+def _same_places(given: Any, like: Any) -> bool:
+    if isinstance(given, SparseMatrix) != isinstance(like, SparseMatrix):
+        return False
+    return not isinstance(given, SparseMatrix) or given.pattern == like.pattern
+
+
+def _tree_places(depth: int, maps: int) -> ReLUNetwork:
+    like = _template(depth, maps)
+    if like is None:
+        raise ValueError(f"it has a tree of depth {depth} with {maps} maps per level")
+    return like
+
+
+def _on_places(
+    coder: Coder, given: ReLUNetwork | None, like: ReLUNetwork, steps: Sequence[float]
+) -> ReLUNetwork:
+    found = []
+    for number, part in enumerate(_parts(like)):
+        own = None if given is None else _parts(given)[number]
+        sparse = isinstance(part, SparseMatrix)
+        values = part.values if sparse else part
+        own = own.values if isinstance(own, SparseMatrix) else own
+        flat = np.zeros(0) if own is None else np.ravel(own)
+        new = code_array(coder, flat, values.size, steps).reshape(values.shape)
+        found.append(SparseMatrix(new, part.rows, part.columns, part.shape) if sparse else new)
+    return ReLUNetwork(found[::2], found[1::2])
+
+
+def _matrix(coder: Coder, given: Any, shape: tuple[int, int], steps: Sequence[float]) -> Any:
+    sparse = coder.bit(int(isinstance(given, SparseMatrix)), 0.2)
+    total = shape[0] * shape[1]
+    if not sparse:
+        if total > MOST:
+            raise ValueError(f"it has a matrix of shape {shape}")
+        return _vector(coder, None if given is None else np.ravel(given), total, steps).reshape(
+            shape
+        )
+    places = values = None
+    if given is not None:
+        places, values = given.rows.astype(np.int64) * shape[1] + given.columns, given.values
+    places, values = _entries(coder, places, values, total, steps)
+    return SparseMatrix(values, places // shape[1], places % shape[1], shape)
+
+
+def _vector(coder: Coder, given: Any, size: int, steps: Sequence[float]) -> np.ndarray:
+    places = values = None
+    if given is not None:
+        array = np.asarray(given)
+        places = np.flatnonzero(array)
+        values = array[places]
+    places, values = _entries(coder, places, values, size, steps)
+    found = np.zeros(size, values.dtype)
+    found[places] = values
+    return found
+
+
+def _entries(
+    coder: Coder, places: Any, values: Any, total: int, steps: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    name = TYPES[whole(coder, 0 if values is None else TYPES.index(values.dtype.name), 2)]
+    places = positions(coder, np.zeros(0, np.int64) if places is None else places, total)
+    given = np.zeros(0) if values is None else np.asarray(values, np.float64)
+    found = code_array(coder, given, places.size, steps)
+    return places, found.astype(np.dtype(name))

@@ -1,0 +1,85 @@
+"""Lipschitz functions in as few bits as any code can take."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..bounds import lipschitz_bits
+from ..families import BSplines
+from ._code import Code
+
+PATH = 32
+# What rounding of f may add to a difference of its values.
+_SLACK = 2.0**-40
+_MOST = 2**24
+
+
+# With h = 1/n: g = 0 on [0, h], and on each further cell g has the slope +1 or -1, whichever turns
+# towards f at the right end. Let d = f - g at the left end, |d| <= h, and let f move by t with
+# |t| <= h. If d + t >= 0, g rises, and d + t - h lies in [-h, h]; likewise if it falls. In between
+# f - g is monotone. On [0, h], |f| <= h since f(0) = 0.
+def lipschitz_path(function: Callable, accuracy: Any) -> Code:
+    r"""A 1-Lipschitz function on $[0, 1]$, $f(0) = 0$, in $\lceil 1/\varepsilon \rceil - 1$ bits.
+
+    With $n = \lceil 1/\varepsilon \rceil$ and $h = 1/n$ the code is the sign of the slope on each
+    of the cells 2, ..., n; on the first one the path is zero. Its error is at most $1/n$ in the sup
+    norm, and no code of fewer bits reaches that for the whole class (`bounds.lipschitz_bits`):
+    (bits + 1) x error is at most 1. The signs are plain bits; the rest of a file is its header.
+
+    **Arguments:**
+
+    - `function`: $f$, from $n$ points to $n$ values; it is asked for its values at $i/n$ only.
+    - `accuracy`: $\varepsilon$ in $(0, 1]$; a float stands for its exact value, so that a third is
+        `Fraction(1, 3)`.
+
+    **Returns:**
+
+    A `Code`; `decode` gives the path as a spline of order 2 with n equal pieces.
+
+    **Raises:**
+
+    - `ValueError`: for an accuracy out of range, values that are not finite, $f(0) \ne 0$, or a
+      slope above 1 between two of the points.
+
+    **Reference:** classical (Kolmogorov and Tikhomirov); derived, above the code.
+    """
+    if not (0 < accuracy <= 1):
+        raise ValueError(
+            f"`lipschitz_path(accuracy=...)` must lie in (0, 1]; got {accuracy}. A path of one bit "
+            "has the accuracy 1/2."
+        )
+    count = lipschitz_bits(accuracy) + 1
+    if count > _MOST:
+        raise ValueError(f"`lipschitz_path(accuracy=...)` must be at least 2^-24; got {accuracy}.")
+    points = np.arange(count + 1) / count
+    values = np.asarray(function(points), np.float64)
+    if values.shape != points.shape or not np.isfinite(values).all():
+        raise ValueError(
+            f"`lipschitz_path(function, ...)` must return finite numbers of the shape "
+            f"{points.shape}, like its points; got the shape {values.shape}."
+        )
+    levels = count * values
+    if abs(levels[0]) > _SLACK * count:
+        raise ValueError(
+            f"`lipschitz_path(function, ...)` must have f(0) = 0; got {values[0]:.6g}. Subtract "
+            "it, and send it separately."
+        )
+    slope = float(np.max(np.abs(np.diff(levels))))
+    if slope > 1 + _SLACK * count:
+        raise ValueError(
+            f"`lipschitz_path(function, ...)` must have a Lipschitz constant of at most 1; got a "
+            f"slope of {slope:.6g}. Divide the function by it."
+        )
+    level, signs = 0, []
+    for wanted in levels[2:].tolist():
+        signs.append(wanted >= level)
+        level += 1 if signs[-1] else -1
+    return Code(PATH, (0.0, 1.0), np.packbits(signs).tobytes(), count - 1)
+
+
+def path(payload: bytes, bits: int) -> BSplines:
+    """The path of a code."""
+    signs = np.unpackbits(np.frombuffer(payload, np.uint8), count=bits).astype(np.int64)
+    levels = np.concatenate([[0, 0], np.cumsum(2 * signs - 1)])
+    return BSplines(coefficients=levels / (bits + 1), places=None, domain=(0.0, 1.0), order=2)
