@@ -59,7 +59,7 @@ class _Reach(NamedTuple):
 
 
 def class_error(
-    function_class: AbstractFunctionClass,
+    function_class: Any,
     family: Any,
     size: int,
     norm: Any,
