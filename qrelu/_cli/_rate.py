@@ -23,9 +23,13 @@ from ._app import (
     use_float64,
 )
 from ._known import known as show_known
-from ._targets import CLASSICS, FAMILIES, family_named
+from ._targets import CLASSICS, FAMILIES, SOLVERS, TRAINED, family_named
 
 TARGETS = ("exp", "sine", "runge", "sqrt")
+# Sizes where training is slow, and families that serve functions of several variables.
+SIZES, SIZES_OF_SEARCHES, SIZES_OF_TRAINED = "24:1536", "12:96", "24:384"
+SEVERAL = ("trained:greedy",)
+SEEDS = "0,1,2"  # where training is random
 LARGEST = 1_000_000  # connectivity; a fit of that size takes minutes
 
 
@@ -58,9 +62,14 @@ def rate(
         ),
     ] = None,
     size: Annotated[
-        str,
-        typer.Option(metavar="SIZES", help="Connectivities: START:STOP doubles, or 24,48,96."),
-    ] = "24:1536",
+        str | None,
+        typer.Option(
+            metavar="SIZES",
+            help="Connectivities: START:STOP doubles, or 24,48,96. Without it: "
+            f"{SIZES}; {SIZES_OF_TRAINED} where networks are trained and {SIZES_OF_SEARCHES} where "
+            "that is slow.",
+        ),
+    ] = None,
     norm: Annotated[str, typer.Option(metavar="NORM", help="l1, l2 or sup.")] = "l2",
     bits: Annotated[
         str,
@@ -77,18 +86,19 @@ def rate(
             "--family",
             "-f",
             metavar="NAME",
-            help=f"{', '.join((*FAMILIES, *CLASSICS))}. Repeatable. Without it: "
-            f"{', '.join(FAMILIES)}.",
+            help=f"{', '.join((*FAMILIES, *CLASSICS))}; networks trained by {TRAINED} and "
+            f"{', '.join(SOLVERS)} ({TRAINED}lm:4: deep, four affine maps). Repeatable. Without "
+            f"it: {', '.join(FAMILIES)}; {', '.join(SEVERAL)} for functions of several variables.",
         ),
     ] = None,
     seed: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="SEEDS",
-            help="One seed or several: 0,1,2. The families here draw nothing at random, so one "
-            "run is made.",
+            help="One seed or several: 0,1,2, a run for each where networks are trained. The other "
+            "families draw nothing at random, so one run is made.",
         ),
-    ] = "0",
+    ] = None,
     out: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -115,14 +125,20 @@ def rate(
             return show_known(json)
         from .. import families, norms, studies
 
+        found = _targets(target, domain, data, x, y, missing)
+        if not family:
+            several = all(item.dimension > 1 for item in found)
+            family = list(SEVERAL if several else FAMILIES)
+        _refuse_several(found, family)
+        asked = _seeds(seed or (SEEDS if _trained(family) else "0"))
         study = studies.Study(
-            targets=_targets(target, domain, data, x, y, missing),
+            targets=found,
             families=_families(family, bits, families),
-            sizes=_sizes(size),
+            sizes=_sizes(size or _default_sizes(family)),
             norm=norms.get(norm),
-            seeds=_seeds(seed)[:1],
+            seeds=asked if _trained(family) else asked[:1],
         )
-        _say_before(study, seed)
+        _say_before(study, asked)
         directory = _default_directory(study) if out is None else out
     with sentences(FAILURE, RUNNING):
         try:
@@ -144,6 +160,29 @@ def rate(
         _say_mixed(result)
     if result.table()["error"].null_count() == result.table().height:
         fail("no network could be computed; the column `notes` of the table says why.", FAILURE)
+
+
+def _trained(names: Sequence[str]) -> bool:
+    return any(name.startswith(TRAINED) for name in names)
+
+
+def _default_sizes(names: Sequence[str]) -> str:
+    if not _trained(names):
+        return SIZES
+    slow = any(name.startswith((f"{TRAINED}lm", f"{TRAINED}adam")) for name in names)
+    return SIZES_OF_SEARCHES if slow else SIZES_OF_TRAINED
+
+
+def _refuse_several(targets: Sequence[Any], names: Sequence[str]) -> None:
+    """An error for a target of several variables beside a family of functions of one."""
+    for target in targets:
+        for name in names if target.dimension > 1 else ():
+            if not name.startswith(TRAINED) or name == f"{TRAINED}shallow":
+                raise ValueError(
+                    f"`--family {name}` needs a function of one variable; {target.name} has "
+                    f"{target.dimension}. Use `--family trained:greedy`, trained:lm or "
+                    "trained:adam."
+                )
 
 
 def _refuse_beside_known(target, domain, data, family, out) -> None:
@@ -186,7 +225,7 @@ def _targets(
     return found
 
 
-def _families(names: Sequence[str] | None, bits: str, families) -> list[Any]:
+def _families(names: Sequence[str], bits: str, families) -> list[Any]:
     rules = []
     words = [word.strip().lower() for word in bits.split(",")]
     if "none" in words and len(words) > 1:
@@ -208,7 +247,7 @@ def _families(names: Sequence[str] | None, bits: str, families) -> list[Any]:
                 f"`--bits` must be whole numbers, `matched`, `theory`, `theory:RATE` or "
                 f"`none`, separated by commas; got {word!r}."
             )
-    bases = [family_named(name, families) for name in names or FAMILIES]
+    bases = [family_named(name, families) for name in names]
     return [
         f for base in bases for f in (base, *(families.Quantized(base, rule) for rule in rules))
     ]
@@ -272,8 +311,8 @@ def _print_tables(result, study) -> None:
     rates = result.rates()
     for target in study.targets:
         rows = rates.filter(rates["target"] == target.name).to_dicts()
-        a, b = map(float, target.domain)
-        terminal.print(Text(f"{_title(target)} on [{a:g}, {b:g}], {study.norm.name} error", "bold"))
+        head = f"{_title(target)} on {_box(target)}, {study.norm.name} error"
+        terminal.print(Text(head, "bold"))
         for family in dict.fromkeys(row["family"] for row in rows):
             here = [row for row in rows if row["family"] == family]
             terminal.print(Text(_about(here[0]), "bold"))
@@ -298,6 +337,15 @@ def _print_tables(result, study) -> None:
                     terminal.print(Padding(Text(f"{row['rule']}: {_verdict(row)}"), (0, 0, 0, 2)))
             terminal.print()
     terminal.print(Text(_explained(rates)))
+
+
+def _box(target) -> str:
+    """The domain in words."""
+    if target.dimension == 1:
+        a, b = map(float, target.domain)
+        return f"[{a:g}, {b:g}]"
+    sides = [f"[{a:g}, {b:g}]" for a, b in zip(*target.domain, strict=True)]
+    return f"{sides[0]}^{len(sides)}" if len(set(sides)) == 1 else " x ".join(sides)
 
 
 def _title(target) -> str:
@@ -356,9 +404,9 @@ def _ratio(value: float | None) -> str:
     return f"{value:.4f}" if value < 2 else f"{value:.3g}"
 
 
-def _say_before(study, seed: str) -> None:
+def _say_before(study, asked: Sequence[int]) -> None:
     """What the user should know before the work begins."""
-    if len(_seeds(seed)) > 1:
+    if len(asked) > len(study.seeds):
         print(
             "qrelu: these families draw nothing at random, so all seeds give the same numbers; one "
             f"run is made, with seed {study.seeds[0]}.",

@@ -25,6 +25,9 @@ CLASSICS = (
     "db4",
     "rational",
 )
+# Ways to train; a test compares them with the library.
+TRAINED = "trained:"
+SOLVERS = ("lm", "shallow", "greedy", "adam")
 
 
 def targets(
@@ -43,7 +46,7 @@ def targets(
         measure = norms.get(norm)
         columns = {name: family_named(name, families) for name in family or FAMILIES}
         rows = []
-        for about in builtin.describe():
+        for about in builtin.describe(None):
             known = {
                 name: builtin.get(about.name).rate(family, measure)
                 for name, family in columns.items()
@@ -67,7 +70,7 @@ def targets(
         table.add_row(
             about.name,
             about.formula,
-            f"[{a:g}, {b:g}]".replace("[", r"\["),
+            _box(a, b, about.dimension),
             about.difficulty,
             *(_known(r) for r in known.values()),
         )
@@ -79,12 +82,32 @@ def targets(
 
 
 def family_named(name: str, families):
-    """The family of that name."""
+    """The family of that name; `trained:lm:4` has depth 4."""
+    if name.startswith(TRAINED):
+        return _trained(name)
     if name not in (*FAMILIES, *CLASSICS):
         raise ValueError(
-            f"`--family` must be one of {', '.join((*FAMILIES, *CLASSICS))}; got {name!r}."
+            f"`--family` must be one of {', '.join((*FAMILIES, *CLASSICS))}, or {TRAINED} and one "
+            f"of {', '.join(SOLVERS)}; got {name!r}."
         )
     return families.get(name)
+
+
+def _trained(name: str):
+    from ..training import EqualWidths, Trained
+
+    _, solver, *depth = name.split(":")
+    if solver not in SOLVERS or len(depth) > 1 or not all(d.isdecimal() for d in depth):
+        raise ValueError(
+            f"`--family {TRAINED}SOLVER` must name one of {', '.join(SOLVERS)}, with the number of "
+            f"affine maps behind another colon for deep networks, `{TRAINED}lm:4`; got {name!r}."
+        )
+    return Trained(EqualWidths(int(depth[0]) if depth else 2), solver)
+
+
+def _box(a: float, b: float, dimension: int) -> str:
+    power = "" if dimension == 1 else f"^{dimension}"
+    return rf"\[{a:g}, {b:g}]{power}"
 
 
 def _known(rate) -> str:

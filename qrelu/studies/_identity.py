@@ -50,17 +50,19 @@ def describe_target(target) -> dict[str, object]:
     """A target by its fields and by its values, so that an edited function is another target.
 
     The values are taken at 257 points of the domain that are no grid points (multiples of the
-    golden ratio) and kept to nine digits of their largest one: the last bits of an exponential
-    differ between machines, and that is not another study.
+    golden ratio; of other irrational numbers in several variables) and kept to nine digits of their
+    largest one: the last bits of an exponential differ between machines, and that is not another
+    study.
     """
-    a, b = map(float, target.domain)
-    x = a + (b - a) * np.mod(np.arange(1, 258) * 0.6180339887498949, 1.0)
+    a, b = (np.asarray(end, np.float64) for end in target.domain)
+    steps = 0.6180339887498949 if a.ndim == 0 else np.sqrt(np.arange(2, a.size + 2) + 0.1)
+    x = a + (b - a) * np.mod(np.multiply.outer(np.arange(1, 258), steps), 1.0)
     values = np.nan_to_num(np.asarray(target(x), dtype=np.float64))
     scale = max(float(np.max(np.abs(values))), 1e-300)
     codes = np.round(values / scale * 1e9).astype(np.int64)
     return {
         "name": target.name,
-        "domain": [a, b],
+        "domain": [a.tolist(), b.tolist()],
         "what": describe(target),
         "values": digest(codes.tobytes()),
         "magnitude": float(f"{scale:.6g}"),
@@ -96,7 +98,7 @@ def _code() -> str:
     `rates` is not part of it: rates are fitted anew each time and not stored.
     """
     root = pathlib.Path(__file__).parent.parent
-    rooms = ("networks", "quantizers", "targets", "bounds", "norms", "families")
+    rooms = ("networks", "quantizers", "targets", "bounds", "norms", "families", "training")
     files = sorted(path for room in rooms for path in (root / room).glob("*.py"))
     return digest(b"".join(path.read_bytes() for path in files))
 

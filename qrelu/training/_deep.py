@@ -43,8 +43,8 @@ _PLACES = 4.0
 _POINTS, _PER_PARAMETER = (256, 1024, 4096), 2.4
 # The final fit: this many times more points.
 _FINER = 4
-# A network grows from one that is this much narrower, if that has three neurons in each layer.
-_GROWTH, _NARROWEST = 2, 3
+# A network grows from narrower ones that have at least so many neurons in each layer.
+_NARROWEST = 3
 
 
 def fit_deep(
@@ -55,6 +55,7 @@ def fit_deep(
     rounds: int = 100,
     seconds: float | None = None,
     start: Any = None,
+    grow: int = 2,
 ) -> SearchResult:
     r"""A deep network near the best of its widths in L^2, from random starts, in float64.
 
@@ -75,11 +76,13 @@ def fit_deep(
     - `target`: what is approximated, on its domain, in one variable or several.
     - `widths`: (d, N_1, ..., 1).
     - `key`: decides everything that is random; the same key gives the same network.
-    - `rounds`: for each width: the last one, and before it up to two narrower ones.
+    - `rounds`: for each width: the last one, and before it the narrower ones.
     - `seconds`: the search stops after the round in which they are over, so that the result
         depends on the machine; None for no such end.
     - `start`: what to grow instead of random narrower networks: a network, or the result of a
         search, of at most these widths and the same depth.
+    - `grow`: how many narrower widths are searched before, unless there is a `start`; each takes
+        a neuron more in every hidden layer.
 
     **Returns:**
 
@@ -96,12 +99,13 @@ def fit_deep(
     begun = time.perf_counter()
     check_target("fit_deep", target)
     check_whole("fit_deep", "rounds", rounds)
+    check_whole("fit_deep", "grow", grow, 0)
     widths = _checked(widths, target.dimension)
     if seconds is not None and not seconds > 0:
         raise ValueError(f"`fit_deep(seconds=...)` must be positive; got {seconds!r}.")
     search = _Search(target, widths, generator(key), begun + (seconds or np.inf))
     if start is None:
-        for less in range(_GROWTH, 0, -1):
+        for less in range(grow, 0, -1):
             narrow = (widths[0], *(n - less for n in widths[1:-1]), 1)
             if min(narrow[1:-1]) >= _NARROWEST:
                 search.run(narrow, rounds)

@@ -34,7 +34,7 @@ class Trained(AbstractFamily):
 
     | solver | what it does | variables | layers | starts | rounds |
     |---|---|---|---|---|---|
-    | "lm" | `fit_deep`: Levenberg-Marquardt in basin hopping | any | any | | of search, 4 |
+    | "lm" | `fit_deep`: Levenberg-Marquardt in basin hopping | any | any | | of search, 8 |
     | "shallow" | `fit_shallow`: knots to the optimum | 1 | one hidden | 4 | of moves, 12 |
     | "greedy" | `orthogonal_greedy`, 512 random atoms per step | any | one hidden | | |
     | "adam" | Adam on all points, from random kinks | any | any | 4 | steps, 4000 |

@@ -49,7 +49,9 @@ class Solver(NamedTuple):
 
 
 def _search(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
-    return fit_deep(target, widths, key=key, rounds=rounds).network, ""
+    # Narrower networks are worth their time where layers are combined.
+    grow = 2 if len(widths) > 3 else 0
+    return fit_deep(target, widths, key=key, rounds=rounds, grow=grow).network, ""
 
 
 def _shallow(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
@@ -87,7 +89,7 @@ def _adam(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
 
 
 SOLVERS = {
-    "lm": Solver(_search, 1, 4, False, False),
+    "lm": Solver(_search, 1, 8, False, False),
     "shallow": Solver(_shallow, 4, 12, True, True, more=0),
     "greedy": Solver(_greedy, 1, 1, False, True),
     "adam": Solver(_adam, 4, 4000, False, False),
