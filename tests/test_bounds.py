@@ -395,7 +395,7 @@ def test_bits_by_the_formula():
     "make, text",
     [
         (lambda: bounds.parameter_lipschitz((3,), 1.0, 1.0), "at least two positive integers"),
-        (lambda: bounds.parameter_lipschitz((3, 0), 1.0, 1.0), "at least two positive integers"),
+        (lambda: bounds.parameter_lipschitz((3, 0), 1.0, 1.0), "a positive integer; got 0"),
         (lambda: bounds.parameter_lipschitz((1, 1), -1.0, 1.0), "norm_bound=....*non-negative"),
         (lambda: bounds.parameter_lipschitz((1, 1), 1.0, math.inf), "input_radius=....*finite"),
         (lambda: bounds.parameter_lipschitz((1, 1), (1.0, 2.0), 1.0), "one per layer, 1; got"),

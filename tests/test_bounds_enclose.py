@@ -364,7 +364,7 @@ def test_bad_arguments(make, text):
 
 
 def test_wrong_types():
-    with pytest.raises(TypeError, match="box=....*numbers or arrays of numbers; got 'a'"):
+    with pytest.raises(TypeError, match="box=....*a number or an array of numbers; got .a."):
         bounds.enclose(_tiny(), _tiny(), ("a", 1))
     with pytest.raises(TypeError):
         bounds.enclose({}, _tiny(), (0, 1))  # type: ignore

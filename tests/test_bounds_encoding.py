@@ -238,9 +238,9 @@ def test_the_check_refuses_single_functions():
         (lambda: bounds.lipschitz_covering(1, 1.0, -1.0, 1.0), "not be negative"),
         (lambda: bounds.lipschitz_bits(0.0), "positive and finite"),
         (lambda: bounds.dense_dictionary(lambda x: 2 * x, 4), "1-Lipschitz"),
-        (lambda: bounds.dense_dictionary(lambda x: x, 0), "positive; got 0"),
+        (lambda: bounds.dense_dictionary(lambda x: x, 0), "positive integer; got 0"),
         (lambda: bounds.constant_sequence([0], 1.0), "positive sizes"),
-        (lambda: bounds.unbounded_line(-1.0, 1.0), "positive numbers"),
+        (lambda: bounds.unbounded_line(-1.0, 1.0), "positive"),
         (
             lambda: bounds.encoding_check(
                 math.nan, targets.BoundedVariation(), draws_depend_on_size=True

@@ -107,11 +107,11 @@ def test_bounds_fall_with_the_size_of_the_class():
 @pytest.mark.parametrize(
     "make, text",
     [
-        (lambda: bounds.regime(0, 2, 1), "positive integers; got 0"),
-        (lambda: bounds.regime(2, 2, -1), "fraction_bits. of at least 0"),
+        (lambda: bounds.regime(0, 2, 1), "positive integer; got 0"),
+        (lambda: bounds.regime(2, 2, -1), "fraction_bits=....*non-negative integer"),
         (lambda: bounds.regime(2, 2, 1, 0, index="integer bits"), "at least 1"),
-        (lambda: bounds.regime_switches(2, 0), "regime_switches.*positive integers"),
-        (lambda: bounds.vc_dimension(0, 1), "vc_dimension.*positive integers"),
+        (lambda: bounds.regime_switches(2, 0), "regime_switches.*positive integer"),
+        (lambda: bounds.vc_dimension(0, 1), "vc_dimension.*positive integer"),
     ],
 )
 def test_bad_arguments(make, text):

@@ -12,11 +12,12 @@ from ..quantizers import AbstractQuantizer
 from ._apriori import apriori_errors
 from ._bit_grids import FEWEST, Grids, as_dense, check_bits, most_bits
 from ._bit_search import Rounding, Search, by_layer, fewest_everywhere, lowered
+from ._checks import as_number, as_positive, is_one_of
 from ._curve import BitsCurve, bits_curve
 from ._enclose import enclose
 from ._enclosure import Enclosure
 from ._outward import Number
-from ._pair import as_box, as_layers, as_network
+from ._pair import as_box, as_layers, as_network, check_evaluation
 
 _PER = ("network", "layer", "channel")
 
@@ -105,11 +106,8 @@ def allocate_bits(
     **Reference:** derived: every step is certified by `enclose`.
     """
     call = "allocate_bits"
-    try:
-        possible = math.isfinite(accuracy) and accuracy > 0
-    except TypeError:
-        raise TypeError(f"`{call}(accuracy=...)` must be a number; got {accuracy!r}.") from None
-    if not possible:
+    goal = as_number(f"{call}(accuracy=...)", accuracy)
+    if not (math.isfinite(goal) and goal > 0):
         raise ValueError(
             f"`{call}(accuracy=...)` must be positive and finite; got {accuracy}. No rounding "
             "leaves every network as it is."
@@ -118,18 +116,18 @@ def allocate_bits(
         call, network, box, per, rounding, evaluation, budget, seconds, search_seconds, progress
     )
     most = most_bits(dense)
-    search = make(float(accuracy), False)
+    search = make(goal, False)
     uniform = fewest_everywhere(search, most)
     found, bits = search, search.same(uniform)
     if per == "layer":
         bits = by_layer(search, uniform, most)
     elif per == "channel":
-        found = make(float(accuracy), True)
+        found = make(goal, True)
         found.deadline = search.deadline
         bits = by_layer(found, fewest_everywhere(found, most), most)
         channels = [(k, i) for k, b in enumerate(bits) for i in range(len(b))]
         bits = lowered(found, bits, channels)
-    return _allocation(found, search, bits, uniform, float(accuracy), box, curve)
+    return _allocation(found, search, bits, uniform, goal, box, curve)
 
 
 def certify_bits(
@@ -194,13 +192,15 @@ def _prepared(
     net = as_network(f"{call}(network, ...)", network)
     layers = as_layers(f"{call}(network, ...)", net, "exact")
     lower, upper = as_box(call, box, layers.inputs)
-    if per not in _PER:
+    if not is_one_of(per, _PER):
         raise ValueError(f'`{call}(per=...)` must be "network", "layer" or "channel"; got {per!r}.')
     for name, value in (("seconds", seconds), ("search_seconds", search_seconds)):
-        if not isinstance(value, (int, float, np.number)):
-            raise TypeError(f"`{call}({name}=...)` must be a number; got {value!r}.")
-        if not value > 0:
-            raise ValueError(f"`{call}({name}=...)` must be positive; got {value}.")
+        as_positive(f"{call}({name}=...)", value, infinite=True)
+    as_positive(f"{call}(budget=...)", budget)
+    for name, function in (("rounding", rounding), ("progress", progress)):
+        if not (function is None or callable(function)):
+            raise TypeError(f"`{call}({name}=...)` must be a function or None; got {function!r}.")
+    check_evaluation(call, evaluation)
     dense = as_dense(net)
 
     def certify(other: ReLUNetwork, budget: int, seconds: float) -> Enclosure:

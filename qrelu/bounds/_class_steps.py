@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, DTypeLike
 
+from ._checks import is_one_of
 from ._lipschitz import (
     ParameterClass,
     Radius,
@@ -78,12 +79,13 @@ def sufficient_step(
     """
     call = "sufficient_step"
     check_rounding(call, rounding)
+    epsilon = _epsilon(call, dtype)
     c = checked_class(call, widths, norm_bound, input_radius, p, bias_bound, nonzeros)
     accuracy = _check_accuracy(call, accuracy)
     grows = rounding != "toward_zero" or p not in (1, math.inf)
-    if constant == "exact":
+    if is_one_of(constant, ("exact",)):
         error = _largest_change(c, accuracy, p, grows)
-    elif constant == "coarse":
+    elif is_one_of(constant, ("coarse",)):
         error = _coarse_change(c, accuracy, p, grows)
     else:
         raise ValueError(
@@ -91,7 +93,6 @@ def sufficient_step(
         )
     # A grid value is one rounded product, so a parameter may move a few units in its last place
     # further than the step (half the step for nearest) says.
-    epsilon = 0.0 if dtype is None else float(jnp.finfo(dtype).eps)
     if dtype is not None:
         error = down(down(error * (1 - 4 * epsilon)) - up(4 * epsilon * c.magnitude))
     if isinstance(error, jax.Array):
@@ -340,6 +341,9 @@ def sufficient_bits(
 
     **Reference:** derived from `sufficient_step`; the form is that of [gonon2023].
     """
+    call = "sufficient_bits"
+    c = _plain_class(call, widths, norm_bound, input_radius, accuracy, p, rounding, bias_bound)
+    _epsilon(call, dtype)
     step = sufficient_step(
         widths,
         norm_bound,
@@ -351,7 +355,6 @@ def sufficient_bits(
         nonzeros=nonzeros,
         dtype=dtype,
     )
-    c = checked_class("sufficient_bits", widths, norm_bound, input_radius, p, bias_bound, nonzeros)
     return 1 if step == math.inf else bits_per_weight(c.magnitude, float(step), rounding)
 
 
@@ -384,6 +387,8 @@ def necessary_bits(
 
     **Reference:** derived from `necessary_step`; the form is that of [gonon2023].
     """
+    call = "necessary_bits"
+    c = _plain_class(call, widths, norm_bound, input_radius, accuracy, p, rounding, bias_bound)
     step = necessary_step(
         widths,
         norm_bound,
@@ -393,5 +398,33 @@ def necessary_bits(
         rounding=rounding,
         bias_bound=bias_bound,
     )
-    c = checked_class("necessary_bits", widths, norm_bound, input_radius, p, bias_bound, None)
     return 1 if step == math.inf else bits_per_weight(c.magnitude, float(step), rounding)
+
+
+def _epsilon(call: str, dtype: Any) -> float:
+    """The spacing of a type's numbers at 1, or zero for real arithmetic."""
+    if dtype is None:
+        return 0.0
+    try:
+        return float(jnp.finfo(dtype).eps)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"`{call}(dtype=...)` must be a floating type, or None for real arithmetic; got "
+            f"{dtype!r}."
+        ) from None
+
+
+def _plain_class(
+    call: str,
+    widths: Any,
+    norm_bound: Any,
+    input_radius: Any,
+    accuracy: Any,
+    p: Any,
+    rounding: Any,
+    bias_bound: Any,
+) -> ParameterClass:
+    """The class of a call that wants plain numbers, its mistakes in the call's own name."""
+    check_rounding(call, rounding)
+    _check_accuracy(call, accuracy)
+    return checked_class(call, widths, norm_bound, input_radius, p, bias_bound, None)

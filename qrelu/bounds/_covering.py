@@ -5,6 +5,7 @@ import math
 
 import equinox as eqx
 
+from ._checks import as_exponent, as_number, as_positive, as_whole
 from ._class_steps import sufficient_step
 from ._growth import Growth
 from ._outward import Number
@@ -43,11 +44,10 @@ def lipschitz_covering(
     **Reference:** derived, above the code.
     """
     _check_accuracy("lipschitz_covering", accuracy)
-    if not min(parameters, lipschitz, radius) >= 0:
-        raise ValueError(
-            "`lipschitz_covering(parameters, lipschitz, radius, ...)` must not be negative; got "
-            f"{parameters}, {lipschitz} and {radius}."
-        )
+    parameters = as_whole("lipschitz_covering(parameters=...)", parameters, 0)
+    for name, value in (("lipschitz", lipschitz), ("radius", radius)):
+        if not as_number(f"lipschitz_covering({name}=...)", value) >= 0:
+            raise ValueError(f"`lipschitz_covering({name}=...)` must not be negative; got {value}.")
     if 0 in (parameters, lipschitz, radius):
         return 0.0
     ratio = math.log2(lipschitz) + math.log2(radius) - math.log2(accuracy)
@@ -95,15 +95,19 @@ class ReLUSequence(AbstractSequence):
     p: Number = eqx.field(static=True, default=math.inf)
 
     def __check_init__(self):
-        if min(self.inputs, self.outputs) < 1:
+        for name in ("depth", "norm_bound"):
+            if not isinstance(getattr(self, name), Growth):
+                raise TypeError(
+                    f"`ReLUSequence({name}=...)` must be a `Growth`, the law along the sequence; "
+                    f"got {getattr(self, name)!r}."
+                )
+        as_whole("ReLUSequence(inputs=...)", self.inputs, 1)
+        as_whole("ReLUSequence(outputs=...)", self.outputs, 1)
+        as_exponent("ReLUSequence(p=...)", self.p)
+        if not 0 <= as_number("ReLUSequence(input_radius=...)", self.input_radius) < math.inf:
             raise ValueError(
-                "`ReLUSequence(inputs=..., outputs=...)` must be positive integers; got "
-                f"{self.inputs} and {self.outputs}."
-            )
-        if not (math.isfinite(self.input_radius) and self.input_radius >= 0 and self.p >= 1):
-            raise ValueError(
-                "`ReLUSequence(input_radius=..., p=...)` must be finite and not negative, and at "
-                f"least 1; got {self.input_radius} and {self.p}."
+                "`ReLUSequence(input_radius=...)` must be finite and not negative; got "
+                f"{self.input_radius}."
             )
 
     def _sizes(self, size: int) -> tuple[int, int, float]:
@@ -256,11 +260,14 @@ class DictionarySequence(AbstractSequence):
     atom_norm: Number = eqx.field(static=True, default=1.0)
 
     def __check_init__(self):
-        if not (math.isfinite(self.atom_norm) and self.atom_norm > 0):
-            raise ValueError(
-                "`DictionarySequence(atom_norm=...)` must be positive and finite; got "
-                f"{self.atom_norm}."
-            )
+        as_positive("DictionarySequence(atom_norm=...)", self.atom_norm)
+        for name in ("count", "coefficient"):
+            law = getattr(self, name)
+            if not (law is None or isinstance(law, Growth)):
+                raise TypeError(
+                    f"`DictionarySequence({name}=...)` must be a `Growth`, or None for no limit; "
+                    f"got {law!r}."
+                )
 
     def log2_covering(self, size: int, accuracy: Number) -> float:
         r"""An upper bound of $\log_2 N(\Sigma_M, \varepsilon)$, in bits.
@@ -305,10 +312,8 @@ def _log2_ceil(value: float) -> float:
 
 
 def _check_accuracy(call: str, accuracy: Number) -> None:
-    if not (math.isfinite(accuracy) and accuracy > 0):
-        raise ValueError(f"`{call}(accuracy=...)` must be positive and finite; got {accuracy}.")
+    as_positive(f"{call}(accuracy=...)", accuracy)
 
 
 def _check_gamma(call: str, gamma: Number) -> None:
-    if not (math.isfinite(gamma) and gamma > 0):
-        raise ValueError(f"`{call}(gamma=...)` must be positive and finite; got {gamma}.")
+    as_positive(f"{call}(gamma=...)", gamma)

@@ -1,16 +1,16 @@
 """How the bits per parameter grow with the depth."""
 
 import math
-import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from ._checks import as_exponent, as_number, as_positive, as_whole
 from ._class_steps import necessary_bits, sufficient_bits
 from ._outward import Number
-from ._steps import Rounding
+from ._steps import Rounding, check_rounding
 
 
 class BitsByDepth(NamedTuple):
@@ -67,12 +67,19 @@ def bits_by_depth(
     **Reference:** that bits must be linear in the depth is due to [gonon2023]; that $r > 1$ is
     needed for it is derived, above the code.
     """
-    numbers = [operator.index(depth) for depth in depths]
-    if not numbers or min(numbers) < 1 or operator.index(width) < 1:
-        raise ValueError(
-            f"`bits_by_depth(depths=..., width=...)` must be positive integers; got {depths} and "
-            f"{width}."
-        )
+    call = "bits_by_depth"
+    if isinstance(depths, str) or not isinstance(depths, Iterable):
+        raise TypeError(f"`{call}(depths=...)` must be a sequence of integers; got {depths!r}.")
+    numbers = [as_whole(f"{call}(depths=...)", depth, 1) for depth in depths]
+    if not numbers:
+        raise ValueError(f"`{call}(depths=...)` must hold at least one depth; got none.")
+    width = as_whole(f"{call}(width=...)", width, 1)
+    as_positive(f"{call}(accuracy=...)", accuracy)
+    as_exponent(f"{call}(p=...)", p)
+    for name, value in (("norm_bound", norm_bound), ("input_radius", input_radius)):
+        if not 0 <= as_number(f"{call}({name}=...)", value) < math.inf:
+            raise ValueError(f"`{call}({name}=...)` must be non-negative and finite; got {value}.")
+    check_rounding(call, rounding)
     enough, needed = [], []
     for depth in numbers:
         widths = (1, *[width] * (depth - 1), 1)

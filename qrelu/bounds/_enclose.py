@@ -10,6 +10,7 @@ import numpy as np
 
 from ..networks import ReLUNetwork, pieces
 from ._cells import UNIT, bound_cells, evaluation_radius, values_at
+from ._checks import as_positive
 from ._enclosure import Enclosure
 from ._line import cut_segment
 from ._outward import Number
@@ -90,10 +91,7 @@ def enclose(
     a, b = (as_layers(call, network, evaluation) for network in (net, other))
     lower_end, upper_end = as_box("enclose", box, a.inputs)
     for name, value in (("gap", gap), ("budget", budget), ("seconds", seconds)):
-        if not isinstance(value, (int, float, np.number)):
-            raise TypeError(f"`enclose({name}=...)` must be a number; got {value!r}.")
-        if not value > 0:
-            raise ValueError(f"`enclose({name}=...)` must be positive; got {value}.")
+        as_positive(f"enclose({name}=...)", value, infinite=True)
 
     # Numbers beyond the range of float64 end in an infinite bound.
     with np.errstate(over="ignore", invalid="ignore"):

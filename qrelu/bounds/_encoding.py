@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..targets import AbstractFunctionClass
+from ._checks import as_number, as_numbers, as_positive, as_whole
 from ._classes import EncodingRate, encoding_rate
 from ._covering import AbstractSequence, ReLUSequence
 from ._growth import Growth
@@ -76,8 +77,13 @@ def encoding_check(
             "with the accuracy; got a study whose functions do not depend on the size. Draw the "
             "functions anew for every size, and take the worst error."
         )
+    if not (sequence is None or isinstance(sequence, AbstractSequence)):
+        raise TypeError(
+            "`encoding_check(sequence=...)` must be a sequence of families, such as "
+            f"`ReLUSequence(...)`, or None; got {sequence!r}."
+        )
     interval = getattr(gamma, "interval", None)
-    value = float(getattr(gamma, "gamma", gamma))
+    value = as_number("encoding_check(gamma=...)", getattr(gamma, "gamma", gamma))
     if math.isnan(value):
         raise ValueError(
             "`encoding_check(gamma, ...)` must be given a rate; got NaN: no rate was established."
@@ -127,10 +133,7 @@ def lipschitz_bits(accuracy: Number | Fraction) -> int:
 
     **Reference:** classical (Kolmogorov and Tikhomirov); derived, both directions above the code.
     """
-    if not (math.isfinite(accuracy) and accuracy > 0):
-        raise ValueError(
-            f"`lipschitz_bits(accuracy=...)` must be positive and finite; got {accuracy}."
-        )
+    as_positive("lipschitz_bits(accuracy=...)", accuracy)
     exact = accuracy if isinstance(accuracy, Fraction) else Fraction(float(accuracy))
     return math.ceil(1 / exact) - 1
 
@@ -172,11 +175,10 @@ def constant_sequence(sizes: Sequence[int], gamma: Number) -> ConstantSequence:
 
     **Reference:** [gonon2023]; executed with the exact entropy of `lipschitz_bits`.
     """
-    if min(sizes) < 1 or not gamma > 0:
-        raise ValueError(
-            "`constant_sequence(sizes, gamma)` must get positive sizes and a positive exponent; "
-            f"got {sizes} and {gamma}."
-        )
+    numbers = as_numbers("constant_sequence(sizes=...)", sizes)
+    if numbers.ndim != 1 or len(numbers) == 0 or not ((numbers >= 1) & (numbers < math.inf)).all():
+        raise ValueError(f"`constant_sequence(sizes=...)` must be positive sizes; got {sizes}.")
+    as_positive("constant_sequence(gamma=...)", gamma)
     bits = [lipschitz_bits(float(m) ** -float(gamma)) for m in sizes]
     return ConstantSequence(
         np.array(sizes, float), np.zeros(len(sizes)), np.array(bits, dtype=float)
@@ -224,8 +226,11 @@ def dense_dictionary(function: Callable, pieces: int) -> DenseAtom:
 
     **Reference:** derived, above the code of `lipschitz_bits`.
     """
-    if pieces < 1:
-        raise ValueError(f"`dense_dictionary(pieces=...)` must be positive; got {pieces}.")
+    pieces = as_whole("dense_dictionary(pieces=...)", pieces, 1, 2**20)
+    if not callable(function):
+        raise TypeError(
+            f"`dense_dictionary(function=...)` must be a function of an array; got {function!r}."
+        )
     knots = np.arange(pieces + 1) / pieces
     values = np.asarray(function(knots), dtype=np.float64)
     slack = 2.0**-40
@@ -269,11 +274,9 @@ def unbounded_line(coefficient: Number, accuracy: Number, *, atom_norm: Number =
 
     **Reference:** derived, above.
     """
-    if not (coefficient > 0 and accuracy > 0 and atom_norm > 0):
-        raise ValueError(
-            "`unbounded_line(coefficient, accuracy)` must be positive numbers; got "
-            f"{coefficient} and {accuracy}."
-        )
+    as_positive("unbounded_line(coefficient=...)", coefficient, infinite=True)
+    as_positive("unbounded_line(accuracy=...)", accuracy)
+    as_positive("unbounded_line(atom_norm=...)", atom_norm)
     ratio = float(coefficient) * float(atom_norm) / float(accuracy)
     return max(0.0, math.log2(ratio) * (1 - 2.0**-50)) if ratio < math.inf else math.inf
 
@@ -299,4 +302,5 @@ def deep_sequence(norm_bound: Number = 2.0) -> ReLUSequence:
 
     **Reference:** derived, above the code of `ReLUSequence`.
     """
-    return ReLUSequence(Growth(1.0, power=1.0), Growth(float(norm_bound)))
+    norm_bound = as_positive("deep_sequence(norm_bound=...)", norm_bound)
+    return ReLUSequence(Growth(1.0, power=1.0), Growth(norm_bound))

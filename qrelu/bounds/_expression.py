@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from ._checks import as_number
 from ._jet import Jet, ball, flint
 from ._outward import Number
 
@@ -34,7 +35,7 @@ class Expression:
             raise TypeError(f"{call} must get a function of x; got {self.function!r}.")
         if not (isinstance(self.domain, Sequence) and len(self.domain) == 2):
             raise ValueError(f"{call} must get a domain (lower, upper); got {self.domain!r}.")
-        lower, upper = (float(t) for t in self.domain)
+        lower, upper = (as_number("Expression(domain=...)", t) for t in self.domain)
         if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
             raise ValueError(
                 f"{call} must get finite ends with lower < upper; got {lower} and {upper}."
@@ -86,7 +87,7 @@ def expression(name: str) -> Expression:
 
     **Reference:** the formulas of `targets.get(name)`, with exact constants instead of floats.
     """
-    if name not in _BUILT_IN:
+    if not isinstance(name, str) or name not in _BUILT_IN:
         raise ValueError(
             f"`expression({name!r})` must name a built-in target with an expression: "
             f"{', '.join(_BUILT_IN)}."

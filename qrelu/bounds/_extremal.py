@@ -137,6 +137,15 @@ def chain_lipschitz(norm_bound: Sequence[ArrayLike] | Array, input_radius: Array
     **Reference:** the form is that of [gonon2023], with unspecified constants; derived, above the
     code.
     """
+    several = isinstance(norm_bound, Sequence) or getattr(norm_bound, "ndim", 0) == 1
+    if isinstance(norm_bound, str) or not several:
+        raise TypeError(
+            f"`chain_lipschitz(norm_bound=...)` must be one number per layer; got {norm_bound!r}."
+        )
+    if len(norm_bound) == 0:
+        raise ValueError(
+            "`chain_lipschitz(norm_bound=...)` must have at least one layer; got none."
+        )
     c = checked_class(
         "chain_lipschitz", (1,) * (len(norm_bound) + 1), norm_bound, input_radius, 1, None, None
     )

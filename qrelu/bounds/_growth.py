@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from ._checks import as_number
 from ._outward import Number
 
 
@@ -20,11 +21,14 @@ class Growth:
     log_power: Number = 0.0
 
     def __post_init__(self):
-        numbers = (self.coefficient, self.power, self.log_power)
+        numbers = [
+            as_number(f"Growth({name}=...)", getattr(self, name))
+            for name in ("coefficient", "power", "log_power")
+        ]
         if not (all(math.isfinite(n) for n in numbers) and self.coefficient > 0):
             raise ValueError(
                 "`Growth(coefficient, power, log_power)` must be finite with a positive "
-                f"coefficient; got {numbers}. For no bound at all pass None in its place."
+                f"coefficient; got {tuple(numbers)}. For no bound at all pass None in its place."
             )
 
     def __call__(self, size: Number) -> float:

@@ -1,7 +1,6 @@
 """How far a network's function moves when its parameters move: Lipschitz constants."""
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
+from ._checks import as_exponent, as_numbers, as_whole
 from ._outward import Number, root_product, up
 
 Radius: TypeAlias = Any  # a number or array, for all layers or one per layer
@@ -184,17 +184,26 @@ def checked_class(
     size = _check_radius(call, input_radius)
     if nonzeros is None:
         nonzeros = [(m, n, n) for m, n in zip(widths, widths[1:], strict=False)]
-    elif len(nonzeros) != depth:
-        raise ValueError(
-            f"`{call}(nonzeros=...)` must have one triple per layer, {depth}; got {len(nonzeros)}."
-        )
-    for triple in nonzeros:
-        if len(triple) != 3 or min(operator.index(n) for n in triple) < 0:
-            raise ValueError(
-                f"`{call}(nonzeros=...)` must hold triples (nonzeros in a row, in a column, among "
-                f"the biases) of integers that are not negative; got {triple}."
-            )
+    else:
+        nonzeros = _check_nonzeros(f"{call}(nonzeros=...)", nonzeros, depth)
     return ParameterClass(widths, radii, bias_radii, nonzeros, size)
+
+
+def _check_nonzeros(place: str, nonzeros: Any, depth: int) -> list[tuple[int, int, int]]:
+    if not isinstance(nonzeros, Sequence) or isinstance(nonzeros, str):
+        raise TypeError(f"`{place}` must be a sequence of triples; got {nonzeros!r}.")
+    if len(nonzeros) != depth:
+        raise ValueError(f"`{place}` must have one triple per layer, {depth}; got {len(nonzeros)}.")
+    found = []
+    for triple in nonzeros:
+        if not isinstance(triple, Sequence | np.ndarray) or len(triple) != 3:
+            raise ValueError(
+                f"`{place}` must hold triples (nonzeros in a row, in a column, among the biases) "
+                f"of integers that are not negative; got {triple!r}."
+            )
+        row, column, biases = (as_whole(place, n, 0) for n in triple)
+        found.append((row, column, biases))
+    return found
 
 
 def maximum(a: Any, b: Any) -> Any:
@@ -212,18 +221,23 @@ def minimum(a: Any, b: Any) -> Any:
 
 
 def _check_widths(call: str, widths: Sequence[int]) -> tuple[int, ...]:
-    numbers = tuple(operator.index(n) for n in widths)
-    if len(numbers) < 2 or min(numbers) < 1:
+    place = f"{call}(widths=...)"
+    try:
+        if isinstance(widths, str):
+            raise TypeError
+        entries = tuple(widths)
+    except TypeError:
+        raise TypeError(f"`{place}` must be a sequence of integers; got {widths!r}.") from None
+    if len(entries) < 2:
         raise ValueError(
-            f"`{call}(widths=...)` must be at least two positive integers, input and output "
-            f"included; got {tuple(widths)}."
+            f"`{place}` must be at least two positive integers, input and output included; got "
+            f"{entries}."
         )
-    return numbers
+    return tuple(as_whole(place, n, 1) for n in entries)
 
 
 def _check_exponent(call: str, p: Number) -> None:
-    if not p >= 1:
-        raise ValueError(f"`{call}(p=...)` must be at least 1 (`math.inf` included); got {p}.")
+    as_exponent(f"{call}(p=...)", p)
 
 
 def _check_radius(call: str, radius: Any) -> Any:
@@ -236,7 +250,7 @@ def per_layer(call: str, bound: Any, depth: int) -> list[Any]:
         shape = (len(bound),)
         numbers = [per_layer(call, r, 1)[0] for r in bound]
     else:
-        numbers = bound if isinstance(bound, jax.Array) else np.asarray(bound, np.float64)
+        numbers = bound if isinstance(bound, jax.Array) else as_numbers(call, bound)
         shape = numbers.shape
         if not isinstance(numbers, Tracer):
             concrete = np.asarray(numbers)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
+from ._checks import as_exponent, as_numbers
 from ._lipschitz import Radius, checked_class, recursion
 from ._outward import Number, root_product, up, upper_sum
 
@@ -101,11 +102,7 @@ def mean_lipschitz(
     **Reference:** derived, above the code.
     """
     c = checked_class("mean_lipschitz", widths, norm_bound, input_radius, p, bias_bound, nonzeros)
-    if not exponent >= 1:
-        raise ValueError(
-            f"`mean_lipschitz(exponent=...)` must be at least 1 (`math.inf` included); got "
-            f"{exponent}."
-        )
+    as_exponent("mean_lipschitz(exponent=...)", exponent)
     inputs = c.widths[0]
 
     def constant(size: Any) -> Any:
@@ -170,20 +167,19 @@ def input_radius(
 
     **Reference:** derived: every absolute coordinate is largest at an end.
     """
-    low = np.atleast_1d(np.asarray(lower, np.float64))
-    high = np.atleast_1d(np.asarray(upper, np.float64))
-    if low.ndim != 1 or low.shape != high.shape:
+    low = np.atleast_1d(as_numbers("input_radius(lower=...)", lower))
+    high = np.atleast_1d(as_numbers("input_radius(upper=...)", upper))
+    if low.ndim != 1 or low.shape != high.shape or low.size == 0:
         raise ValueError(
-            f"`input_radius(lower, upper)` must have two ends of one shape (inputs,); got "
-            f"{low.shape} and {high.shape}."
+            "`input_radius(lower, upper)` must have two ends of one shape (inputs,), not empty; "
+            f"got {low.shape} and {high.shape}."
         )
     if not (np.isfinite(low) & np.isfinite(high) & (low <= high)).all():
         raise ValueError(
             f"`input_radius(lower, upper)` must be finite with lower <= upper; got {lower} and "
             f"{upper}."
         )
-    if not p >= 1:
-        raise ValueError(f"`input_radius(p=...)` must be at least 1; got {p}.")
+    as_exponent("input_radius(p=...)", p)
     sizes = np.maximum(abs(low), abs(high))
     largest = float(sizes.max())
     if math.isinf(p) or largest == 0:

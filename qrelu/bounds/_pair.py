@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..networks import ReLUNetwork, SparseMatrix, from_mlp
+from ._checks import as_numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,9 @@ def as_network(call: str, model: Any) -> ReLUNetwork:
             f"{type(model).__name__}."
         )
     if model.weights[0].ndim != 2:
-        raise ValueError(f"`{call}` must be given single networks; use `unstack` first.")
+        raise ValueError(
+            f"`{call}` must be given single networks; got a stack: use `unstack` first."
+        )
     return model
 
 
@@ -101,7 +104,8 @@ def as_layers(call: str, network: ReLUNetwork, evaluation: Any) -> Layers:
             f"`{call}` must be given concrete parameters: it runs outside of `jit`, `vmap` and "
             "`grad`. `difference_bound` works inside of them."
         )
-    arithmetic = EXACT if evaluation == "exact" else _arithmetic(call, leaves, evaluation)
+    exact = isinstance(evaluation, str) and evaluation == "exact"
+    arithmetic = EXACT if exact else _arithmetic(call, leaves, evaluation)
     weights = tuple(
         np.asarray(w.to_dense() if isinstance(w, SparseMatrix) else w).astype(np.float64)
         for w in network.weights
@@ -117,13 +121,7 @@ def _arithmetic(call: str, leaves: list, evaluation: Any) -> Arithmetic:
     if evaluation is None:
         info = max(own, key=lambda f: float(f.eps))
     else:
-        try:
-            info = jnp.finfo(evaluation)
-        except (ValueError, TypeError):
-            raise ValueError(
-                f'`{call.split("(")[0]}(evaluation=...)` must be None, "exact" or a floating '
-                f"type; got {evaluation!r}."
-            ) from None
+        info = check_evaluation(call, evaluation)
     # Half a unit in the last place for the operation. Where a parameter has more digits than the
     # evaluation, its own rounding is a second one.
     unit = float(info.eps) / 2
@@ -139,6 +137,21 @@ def _arithmetic(call: str, leaves: list, evaluation: Any) -> Arithmetic:
     )
 
 
+def check_evaluation(call: str, evaluation: Any) -> Any:
+    """The floating type that is asked for by name or as a type, if any."""
+    if evaluation is None or (isinstance(evaluation, str) and evaluation == "exact"):
+        return None
+    try:
+        if not isinstance(evaluation, (str, type, np.dtype)):
+            raise TypeError
+        return jnp.finfo(evaluation)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f'`{call.split("(")[0]}(evaluation=...)` must be None, "exact" or a floating '
+            f"type; got {evaluation!r}."
+        ) from None
+
+
 def as_box(call: str, box: Any, inputs: int) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper ends, of shape (inputs,), checked."""
     try:
@@ -149,13 +162,7 @@ def as_box(call: str, box: Any, inputs: int) -> tuple[np.ndarray, np.ndarray]:
         ) from None
     ends = []
     for end in (lower, upper):
-        try:
-            end = np.asarray(end, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"`{call}(box=...)` must have ends that are numbers or arrays of numbers; got "
-                f"{end!r}."
-            ) from None
+        end = as_numbers(f"{call}(box=...)", end)
         if end.shape not in ((), (inputs,)):
             raise ValueError(
                 f"`{call}(box=...)` must have ends that are numbers or arrays of shape "

@@ -9,6 +9,7 @@ from jaxtyping import ArrayLike
 
 from ..networks import ReLUNetwork
 from ._cells import UNIT, evaluation_radius, unit_sizes, values_at
+from ._checks import as_numbers
 from ._pair import EXACT, Layers, as_layers, as_network, check_pair
 from ._search import as_pair, ascend, bound_batch, in_blocks
 
@@ -173,12 +174,8 @@ def _prepare(call: str, net: Any, other: Any, points: Any, radius: Any, evaluati
     check_pair(call, net, other)
     a, b = (as_layers(call, network, evaluation) for network in (net, other))
     name = call.split("(")[0]
-    try:
-        x, r = (np.asarray(given, dtype=np.float64) for given in (points, radius))
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"`{name}(points, radius)` must be arrays of numbers; got {points!r} and {radius!r}."
-        ) from None
+    x = as_numbers(f"{name}(points=...)", points)
+    r = as_numbers(f"{name}(radius=...)", radius)
     if x.ndim != 2 or x.shape[1] != a.inputs or len(x) == 0:
         raise ValueError(
             f"`{call}` must be given points of shape (points, {a.inputs}), at least one; got the "

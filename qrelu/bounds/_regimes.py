@@ -1,11 +1,13 @@
 """Lower bounds of the minimax error of quantized networks, and which of them is active."""
 
 import math
-import operator
 from typing import Literal, NamedTuple
 
+from ._checks import as_whole, is_one_of
 from ._outward import down
 
+# Beyond it the count of signs, layer by layer, takes minutes.
+_LARGEST = 10**6
 Index = Literal["largest power", "integer bits"]
 
 
@@ -134,7 +136,8 @@ def regime_switches(
     **Reference:** derived, above the code of `regime`; the orders of growth are those of [ou2024],
     recalled.
     """
-    _check("regime_switches", width, depth)
+    width, depth = _check("regime_switches", width, depth)
+    _powers("regime_switches", 1, integer_bits, index)
 
     def first(reached) -> int:
         high = 1
@@ -214,24 +217,23 @@ def _parameters(width: int, depth: int) -> int:
 
 
 def _check(call: str, width: int, depth: int) -> tuple[int, int]:
-    numbers = operator.index(width), operator.index(depth)
-    if min(numbers) < 1:
-        raise ValueError(
-            f"`{call}(width, depth)` must be positive integers; got {width} and {depth}."
-        )
-    return numbers
+    return (
+        as_whole(f"{call}(width=...)", width, 1, _LARGEST),
+        as_whole(f"{call}(depth=...)", depth, 1, _LARGEST),
+    )
 
 
 def _powers(call: str, fraction_bits: int, integer_bits: int, index: Index) -> int:
-    if index not in ("largest power", "integer bits"):
+    if not is_one_of(index, ("largest power", "integer bits")):
         raise ValueError(
             f'`{call}(index=...)` must be "largest power" or "integer bits"; got {index!r}.'
         )
-    a, b = operator.index(integer_bits), operator.index(fraction_bits)
+    a = as_whole(f"{call}(integer_bits=...)", integer_bits, 0)
+    b = as_whole(f"{call}(fraction_bits=...)", fraction_bits, 0)
     least = 0 if index == "largest power" else 1
-    if b < 0 or a < least:
+    if a < least:
         raise ValueError(
-            f"`{call}` must have `fraction_bits` of at least 0 and `integer_bits` of at least "
-            f"{least}, so that the weight 1 is in the set; got {fraction_bits} and {integer_bits}."
+            f"`{call}(integer_bits=...)` must be at least {least}, so that the weight 1 is in the "
+            f"set; got {integer_bits}."
         )
     return a + b + (1 if index == "largest power" else 0)

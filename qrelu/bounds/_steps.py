@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from ..networks import ReLUNetwork, SparseMatrix
-from ..quantizers import Uniform
+from ._checks import as_number, as_positive, is_one_of
 from ._lipschitz import recursion
 from ._outward import Number, down, up, upper_sum
 
@@ -18,7 +18,7 @@ Rounding = Literal["nearest", "floor", "toward_zero"]
 
 def check_rounding(call: str, rounding: str) -> None:
     """Refuse what is no rounding, and rounding at random, for which nothing is proven here."""
-    if rounding not in get_args(Rounding):
+    if not is_one_of(rounding, get_args(Rounding)):
         raise ValueError(
             f'`{call}(rounding=...)` must be "nearest", "floor" or "toward_zero"; got {rounding!r}.'
         )
@@ -66,17 +66,25 @@ def rate_step(
     the constant of `parameter_lipschitz` for the network at hand, is derived, proof below.
     """
     for name, value in (("gamma", gamma), ("input_radius", input_radius), ("scale", scale)):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"`rate_step({name}=...)` must be positive and finite; got {value}.")
+        as_positive(f"rate_step({name}=...)", value)
+    if not isinstance(network, ReLUNetwork):
+        raise TypeError(
+            f"`rate_step(network=...)` must be a ReLUNetwork; got {type(network).__name__}. "
+            "`networks.from_mlp` makes one."
+        )
+    if network.weights[0].ndim != 2:
+        raise ValueError(
+            "`rate_step(network=...)` must be one network; got a stack. `networks.unstack` first."
+        )
     if not math.isfinite(network.magnitude):
         raise ValueError(
             "`rate_step(network, ...)` must get finite parameters; the network holds NaN or "
             "infinity. Repair it first."
         )
     check_rounding("rate_step", rounding)
-    if constant == "norms":
+    if is_one_of(constant, ("norms",)):
         constants = [norm_constant(network, input_radius, p) for p in (1.0, math.inf)]
-    elif constant == "entries":
+    elif is_one_of(constant, ("entries",)):
         constants = [entry_constant(network, input_radius)]
     else:
         raise ValueError(
@@ -218,12 +226,12 @@ def bits_per_weight(magnitude: Number, step: Number, rounding: Rounding = "neare
 
     **Reference:** derived: the count of multiples of the step that can be reached.
     """
-    if not (math.isfinite(magnitude) and magnitude >= 0):
+    if not 0 <= as_number("bits_per_weight(magnitude=...)", magnitude) < math.inf:
         raise ValueError(
             f"`bits_per_weight(magnitude=...)` must be non-negative and finite; got {magnitude}."
         )
     check_rounding("bits_per_weight", rounding)
-    Uniform(step)  # refuses a step that is not positive
+    as_positive("bits_per_weight(step=...)", step)
     ratio = fractions.Fraction(float(magnitude)) / fractions.Fraction(float(step))
     # A grid value is a rounded product and may be reached one code before the rational ratio says
     # so. That costs no bit: a code that needs one more is a power of two, whose product is exact.

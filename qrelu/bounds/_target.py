@@ -10,6 +10,7 @@ import numpy as np
 
 from .._misc import shown
 from ..networks import Pieces, pieces
+from ._checks import as_numbers, as_positive
 from ._expression import Expression
 from ._jet import flint, fraction_ball, middle_and_radius, upper_float
 from ._outward import Number
@@ -168,13 +169,10 @@ def enclose_target(
             f"{net.widths[0]} and {net.widths[-1]}. `enclose` compares two networks of any widths."
         )
     lower, upper = _interval(target, box)
-    for name, value in (("gap", gap), ("budget", budget)):
-        if not isinstance(value, (int, float, np.number)):
-            raise TypeError(f"`enclose_target({name}=...)` must be a number; got {value!r}.")
-    if not (math.isfinite(gap) and gap > 0) or budget < 1:
-        raise ValueError(
-            f"`enclose_target(gap=..., budget=...)` must be positive; got {gap} and {budget}."
-        )
+    as_positive("enclose_target(gap=...)", gap)
+    as_positive("enclose_target(budget=...)", budget)
+    if not math.isfinite(net.magnitude):
+        raise ValueError(f"`{call}` must get finite parameters; got NaN or infinity.")
     exact = pieces(net, lower, upper, exact=True)
     lines = _Lines(exact)
     with np.errstate(all="ignore"):
@@ -233,7 +231,8 @@ def _interval(target: Any, box: tuple[Number, Number] | None) -> tuple[float, fl
     if box is None:
         return domain[0], domain[1]
     try:
-        lower, upper = (np.asarray(end, dtype=np.float64).reshape(()).item() for end in box)
+        ends = [as_numbers("enclose_target(box=...)", end) for end in box]
+        lower, upper = (end.reshape(()).item() for end in ends)
     except (TypeError, ValueError):
         raise ValueError(
             "`enclose_target(box=...)` must be a pair (lower, upper) of numbers or arrays of one; "
