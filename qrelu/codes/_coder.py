@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from constriction import stream  # type: ignore[attr-defined]
@@ -13,23 +12,13 @@ _LEAST = 2.0**-12
 _WORD = 32
 
 
-class Coder(Protocol):
-    """What a model talks to, the same for writing and for reading.
-
-    A model is written once: it hands over the value and gets the value back. A `Writer` returns
-    what it got; a `Reader` ignores what it got and returns what is in the file. `step` is the last
-    step that was coded.
-    """
-
-    step: float
-
-    def bit(self, value: int, chance: float) -> int:
-        """A bit that is 1 with the given probability."""
-        ...
-
-
+# A model is written once: it hands a value to `bit` and gets the value back. A `Writer` returns
+# what it got; a `Reader` ignores what it got and returns what is in the file.
 class Writer:
-    """Collects bits with their probabilities."""
+    """Collects bits with their probabilities.
+
+    - `step`: the last step that was coded.
+    """
 
     def __init__(self):
         self.step = 0.0
@@ -82,7 +71,10 @@ def _decodes(data: bytes, chances: np.ndarray, bits: np.ndarray) -> bool:
 
 
 class Reader:
-    """Gives back what a `Writer` collected, to the same sequence of probabilities."""
+    """Gives back what a `Writer` collected, to the same sequence of probabilities.
+
+    - `step`: the last step that was coded.
+    """
 
     def __init__(self, data: bytes):
         self.step = 0.0
@@ -95,6 +87,9 @@ class Reader:
             return int(self._decoder.decode(model))
         except AssertionError:
             raise ValueError("its payload is no message of this coder") from None
+
+
+Coder = Writer | Reader
 
 
 def _kept(chance: float) -> float:

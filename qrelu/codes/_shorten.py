@@ -36,6 +36,8 @@ _PRICES = (0.0, 0.03, 0.1, 0.3)
 _SHARE = 0.35
 # Steps that are tried, in shares of the accuracy (divided by the root of the length in L^2).
 _LOWEST, _HIGHEST = 0.1, 8.0
+# Where other norms than L^2 look at a piece.
+_SAMPLES = np.linspace(0.0, 1.0, 9)
 # How many steps, numbers of terms, and numbers of levels are tried once the accuracy is reached.
 _MORE = 2
 
@@ -54,9 +56,9 @@ def shortest_line(
     """
     search = _Search(target, accuracy, norm)
     _polynomials(search, least)
-    _equal(search, least)
     if free:
         _free(search)
+    _equal(search, least)
     for bits, _, lifted in sorted(search.found, key=lambda f: f[:2]):
         del bits
         knots, values = knots_and_values(lifted, target.domain)
@@ -89,22 +91,33 @@ class _Search:
         """Whether a space can hold a line within the accuracy, and in few enough bits."""
         if _LEAST_BITS * space.right.size > self.best:
             return False
-        return not self.in_l2 or best_error(space) ** 2 < self.squared
+        # Also a sup norm is at least the root of the mean of the square.
+        return self.norm.p == 1 or best_error(space) ** 2 < self.squared
 
-    def _judged(self, space: Space, values: np.ndarray) -> bool:
+    def _judged(self, space: Space, values: np.ndarray, sampled: np.ndarray) -> bool:
         if self.in_l2:
             return space.squared_error(values) <= self.squared
-        return float(self.norm.between(space.knots, values, self.target)) <= self.accuracy
+        # On samples; what is found so is measured in the end.
+        inner = values[:-1, None] + np.diff(values)[:, None] * _SAMPLES
+        size = np.abs(inner - sampled)
+        if math.isinf(self.norm.p):
+            return float(size.max()) <= self.accuracy
+        mean = (size**self.norm.p).mean(axis=1) @ np.diff(space.knots)
+        return float(mean) ** (1 / self.norm.p) <= self.accuracy
 
     def add(self, space: Space, like: Lifted, steps: list[float]) -> bool:
         """Try the steps from coarse to fine; whether one of them is enough."""
         reached = 0
+        sampled = np.zeros(0)
+        if not self.in_l2:
+            x = space.knots[:-1, None] + np.diff(space.knots)[:, None] * _SAMPLES
+            sampled = self.points.function(x)
         for step in steps:
             unit = _unit_of_columns(like._replace(step=step), space.right.size)
             enough = False
             for price in _PRICES:
                 codes = chosen(space, unit, price * self.squared)
-                if not self._judged(space, space.columns @ (codes * unit)):
+                if not self._judged(space, space.columns @ (codes * unit), sampled):
                     break
                 enough = True
                 lifted = _filled(like._replace(step=step), codes)
