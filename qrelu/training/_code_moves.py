@@ -16,8 +16,9 @@ from ._residuals import residuals
 _FACTORS = (0.5, 2 / 3, 0.75, 0.875, 1.125, 4 / 3, 1.5, 2.0)
 # So many moves that help alone are tried together, in the order of their gains.
 _TOGETHER = 12
-# The share of the codes that change at random when a search begins anew.
-_KICKED = 0.1
+# From two codes to this share of them change at random when a search begins anew: small kicks find
+# what is near, large ones what is not.
+_KICKED = 0.5
 # A smaller share of the loss is no gain, for sums of 1,024 squares are not known better.
 _GAIN = 1e-9
 
@@ -57,8 +58,9 @@ class Grids(NamedTuple):
         """The network with a few codes, drawn at random, one up or down."""
         leaves, structure = jax.tree.flatten(network)
         flat, ways = _flat(leaves), self.singles(leaves).values.reshape(2, -1)
-        count = max(2, round(_KICKED * flat.size))
-        places = rng.choice(flat.size, min(count, flat.size), replace=False)
+        most = max(2.0, _KICKED * flat.size)
+        count = min(flat.size, round(2 * (most / 2) ** rng.random()))
+        places = rng.choice(flat.size, count, replace=False)
         flat[places] = ways[rng.integers(2, size=len(places)), places]
         return jax.tree.unflatten(structure, _split(flat, leaves))
 
