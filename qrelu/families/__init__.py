@@ -21,6 +21,11 @@ from ._rules import AbstractRule as AbstractRule
 from ._rules import Bits as Bits
 from ._rules import MatchedBits as MatchedBits
 from ._rules import TheoryStep as TheoryStep
+from ._tensor import TensorFourier as TensorFourier
+from ._tensor import TensorPolynomial as TensorPolynomial
+from ._tensor_series import TensorSeries as TensorSeries
+from ._tensor_wavelet import TensorWavelet as TensorWavelet
+from ._tensor_wavelet_sum import TensorWaveletSum as TensorWaveletSum
 from ._uniform_knot import UniformKnot as UniformKnot
 from ._wavelet import Wavelet as Wavelet
 from ._wavelet_sum import WaveletSum as WaveletSum

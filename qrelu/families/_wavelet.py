@@ -54,15 +54,7 @@ class Wavelet(AbstractFamily):
     boundary: str = eqx.field(static=True, default="reflected")
 
     def __check_init__(self):
-        known = ("haar", *(f"db{n}" for n in range(2, 9)))
-        if self.wavelet not in known:
-            raise ValueError(
-                f"`Wavelet(wavelet)` must be one of {', '.join(known)}; got {self.wavelet!r}."
-            )
-        if self.boundary not in BOUNDARIES:
-            raise ValueError(
-                f'`Wavelet(boundary=...)` must be "reflected" or "periodic"; got {self.boundary!r}.'
-            )
+        check_wavelet("Wavelet", self.wavelet, self.boundary)
 
     @property
     def kind(self) -> str:
@@ -160,6 +152,17 @@ class Wavelet(AbstractFamily):
         if jump <= 1e-9 * points.scale:
             return ""
         return f"not periodic: the values at the two ends differ by {jump:.4g}"
+
+
+def check_wavelet(call: str, wavelet: str, boundary: str) -> None:
+    """An error for an unknown wavelet or boundary."""
+    known = ("haar", *(f"db{n}" for n in range(2, 9)))
+    if wavelet not in known:
+        raise ValueError(f"`{call}(wavelet)` must be one of {', '.join(known)}; got {wavelet!r}.")
+    if boundary not in BOUNDARIES:
+        raise ValueError(
+            f'`{call}(boundary=...)` must be "reflected" or "periodic"; got {boundary!r}.'
+        )
 
 
 def _inside(terms: np.ndarray, wavelet: str) -> np.ndarray:

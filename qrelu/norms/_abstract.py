@@ -18,9 +18,9 @@ class AbstractNorm(eqx.Module):
     `p` is the exponent (1.0, 2.0 or inf) and `name` the word for tables.
 
     On a box, for a target of several variables, `points` values of both functions are spent:
-    integrals are taken with tensor products of Gauss cells of two sizes in up to three dimensions
-    and with eight scramblings of Sobol points in more, and the uncertainty is what these disagree
-    by; a supremum is what two searches find, and may be missed.
+    integrals are taken with tensor products of Gauss cells in up to three dimensions, cut where
+    cells of two sizes disagree, and with eight scramblings of Sobol points in more, and the
+    uncertainty is what these disagree by; a supremum is what two searches find, and may be missed.
     """
 
     p: eqx.AbstractClassVar[float]

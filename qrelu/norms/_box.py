@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..networks import ReLUNetwork, SparseMatrix
+from ._box_cells import integral_on_box
 from ._difference import EPS
 from ._measured import Measured
-from ._rules import GaussLegendre, QuasiMonteCarlo
+from ._rules import QuasiMonteCarlo
 
 # Up to this many variables integrals are taken by tensor products, beyond by quasi-Monte-Carlo.
 TENSOR = 3
-# Gauss nodes in each cell and axis: a difference with kinks gains nothing from more.
-_NODES = 3
 # Independent scramblings, and the quantile of Student's t for 99 % with 7 degrees of freedom.
 _SCRAMBLINGS, _QUANTILE = 8, 3.499
 # The supremum: points from which the search begins, steps of it, and random directions of a step.
@@ -37,7 +36,7 @@ def distance_on_box(approximant: Any, target: Any, p: float, points: int) -> Mea
     if p == math.inf:
         return _supremum(difference, lower, upper, points)
     if len(lower) <= TENSOR:
-        integral, error, scale = _by_cells(difference, lower, upper, int(p), points)
+        integral, error, scale = integral_on_box(difference, lower, upper, int(p), points)
         assumption = "cells of two sizes"
     else:
         integral, error, scale = _by_scramblings(difference, lower, upper, int(p), points)
@@ -116,30 +115,10 @@ def _realized(weights: list[Any], biases: list[np.ndarray], points: np.ndarray) 
     return np.concatenate(parts)
 
 
-# With G the integral over a large cell by its 2^d parts and C by the large cell alone, the sum of
-# |G - C| over all cells bounds the error of the sum of the C wherever halving a cell does not make
-# its error larger; the finer sum is better still. No cancellation between cells is trusted: where a
-# kink crosses a cell the sign of its error is as good as random.
-def _by_cells(
-    difference: Values, lower: np.ndarray, upper: np.ndarray, p: int, points: int
-) -> tuple[float, float, float]:
-    """The integral of |difference|^p, its uncertainty, and the largest difference."""
-    d = len(lower)
-    large = max(1, int(points ** (1 / d) / (2 * _NODES)))
-    coarse, fine = _cells(tuple(lower), tuple(upper), large), None
-    fine = _cells(tuple(lower), tuple(upper), 2 * large)
-    g, c = np.abs(difference(fine.nodes)), np.abs(difference(coarse.nodes))
-    sums = []
-    for rule, values, each in ((fine, g, 2 * _NODES), (coarse, c, _NODES)):
-        grid = (values**p * rule.weights).reshape((large, each) * d)
-        sums.append(grid.sum(axis=tuple(range(1, 2 * d, 2))))
-    return float(sums[0].sum()), float(np.abs(sums[0] - sums[1]).sum()), float(g.max())
-
-
 def _by_scramblings(
     difference: Values, lower: np.ndarray, upper: np.ndarray, p: int, points: int
 ) -> tuple[float, float, float]:
-    """The same from the spread of independent scramblings: a 99 % interval."""
+    """The integral of |difference|^p, a 99 % interval for it, and the largest difference."""
     count = 2 ** max(4, (points // _SCRAMBLINGS).bit_length() - 1)
     means, largest = [], 0.0
     for seed in range(_SCRAMBLINGS):
@@ -149,12 +128,6 @@ def _by_scramblings(
         means.append(float(values**p @ rule.weights))
     error = _QUANTILE * float(np.std(means, ddof=1)) / math.sqrt(_SCRAMBLINGS)
     return float(np.mean(means)), error, largest
-
-
-@functools.lru_cache(maxsize=8)
-def _cells(lower: tuple, upper: tuple, cells: int) -> GaussLegendre:
-    box = (np.array(lower), np.array(upper))
-    return GaussLegendre(box, [cells] * len(lower), _NODES)
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,0 +1,272 @@
+"""Products of polynomials and of waves in two variables."""
+
+import math
+
+import equinox as eqx
+import numpy as np
+
+from ..norms import AbstractNorm
+from ..targets import AbstractTarget
+from ._approximant import Approximant
+from ._family import AbstractFamily, checked_size
+from ._plane import Box, on_grid, plane
+from ._tensor_series import TensorSeries, tabulated
+
+# Gauss nodes of a cell and cells of an axis, at least; two cells for each half wave.
+_NODES, _CELLS = 4, 256
+# Coefficients below this many units in the last place of the target are rounding.
+_ROUNDING = 16
+# The highest frequency that is searched.
+_HIGHEST = 128
+
+_ORDERS = {
+    "total": lambda i, j: i + j,
+    "tensor": np.maximum,
+    "hyperbolic": lambda i, j: (i + 1) * (j + 1),
+}
+
+
+class TensorPolynomial(AbstractFamily):
+    r"""Sums of M products $P_i(x) P_j(y)$ of Legendre polynomials, for functions of two variables.
+
+    The pairs come in the order of i + j (`"total"`), of max(i, j) (`"tensor"`) or of
+    (i + 1)(j + 1) (`"hyperbolic"`), and of i among equals; the first M are taken, whatever M is.
+    The orthogonal projection in $L^2$, up to the quadrature; the same sum serves the other norms.
+
+    **Arguments:**
+
+    - `order`: `"total"`, `"tensor"` or `"hyperbolic"`.
+
+    **Reference:** classical.
+    """
+
+    order: str = eqx.field(static=True, default="total")
+
+    def __check_init__(self):
+        if self.order not in _ORDERS:
+            raise ValueError(
+                '`TensorPolynomial(order=...)` must be "total", "tensor" or "hyperbolic"; got '
+                f"{self.order!r}."
+            )
+
+    @property
+    def kind(self) -> str:
+        """The word "tensor-polynomial"."""
+        return "tensor-polynomial"
+
+    @property
+    def name(self) -> str:
+        """What tables show."""
+        return (
+            f"polynomial, {self.order} degree"
+            if self.order == "total"
+            else (f"polynomial, {self.order}")
+        )
+
+    @property
+    def minimum_size(self) -> int:
+        """One: a constant."""
+        return 1
+
+    def pieces(self, size: int) -> int:
+        """One."""
+        checked_size("TensorPolynomial().pieces(size)", size, self.minimum_size)
+        return 1
+
+    def fit(
+        self, target: AbstractTarget, size: int, *, norm: AbstractNorm, key=None
+    ) -> Approximant:
+        """The sum of the first `size` products.
+
+        **Arguments:**
+
+        - `target`: a function of two variables, `targets.Multivariate`.
+        - `size`: number of coefficients, at least 1.
+        - `norm`: `L1()`, `L2()` or `Sup()`; the sum is the same.
+        - `key`: not used; the fit is deterministic.
+
+        **Returns:**
+
+        An `Approximant` whose `function` is a `TensorSeries`.
+
+        **Raises:**
+
+        - `TypeError`: what is no target, no norm or no whole number.
+        - `ValueError`: a size below 1, a target of another number of variables, one with NaN or
+          infinite values, or one that jumps, in the sup norm.
+        """
+        call = "TensorPolynomial().fit(target, size, norm=...)"
+        box = plane(call, target, norm, "Polynomial()")
+        size = checked_size("TensorPolynomial().fit(target, size)", size, self.minimum_size)
+        terms = _first(size, size, _ORDERS[self.order])
+        count = int(terms.max()) + 1
+        found, scale = _projected(target, box, count, "legendre")
+        k = 2 * np.arange(count) + 1
+        found = found * np.outer(k, k)
+        coefficients = found[terms[:, 0], terms[:, 1]]
+        least = _ROUNDING * np.finfo(float).eps * scale * k[terms[:, 0]] * k[terms[:, 1]]
+        return _approximant(coefficients, least, terms, box, "legendre", False, size)
+
+
+class TensorFourier(AbstractFamily):
+    r"""Sums of M products of sines and cosines whose periods are the sides of the rectangle.
+
+    `terms="lowest"`: in the order of the Euclidean length of the pair of frequencies.
+    `terms="largest"`: the M largest coefficients among frequencies up to $2\sqrt M$ (at least 16,
+    at most 128) in each variable; which ones they are costs bits, which `bits` counts. A target
+    whose values at opposite sides differ is not periodic, which `notes` says: its error falls
+    slowly.
+
+    **Arguments:**
+
+    - `terms`: `"lowest"` or `"largest"`.
+
+    **Reference:** classical.
+    """
+
+    terms: str = eqx.field(static=True, default="lowest")
+
+    def __check_init__(self):
+        if self.terms not in ("lowest", "largest"):
+            raise ValueError(
+                f'`TensorFourier(terms=...)` must be "lowest" or "largest"; got {self.terms!r}.'
+            )
+
+    @property
+    def kind(self) -> str:
+        """The word "tensor-fourier" and the terms."""
+        return f"tensor-fourier-{self.terms}"
+
+    @property
+    def name(self) -> str:
+        """What tables show."""
+        return "fourier" if self.terms == "lowest" else "fourier, largest terms"
+
+    @property
+    def minimum_size(self) -> int:
+        """One: a constant."""
+        return 1
+
+    def pieces(self, size: int) -> int:
+        """One."""
+        checked_size("TensorFourier().pieces(size)", size, self.minimum_size)
+        return 1
+
+    def fit(
+        self, target: AbstractTarget, size: int, *, norm: AbstractNorm, key=None
+    ) -> Approximant:
+        """The sum of `size` products.
+
+        **Arguments:**
+
+        - `target`: a function of two variables, `targets.Multivariate`.
+        - `size`: number of coefficients that must not be exceeded, at least 1.
+        - `norm`: `L1()`, `L2()` or `Sup()`; the sum is the same.
+        - `key`: not used; the fit is deterministic.
+
+        **Returns:**
+
+        An `Approximant` whose `function` is a `TensorSeries`.
+
+        **Raises:**
+
+        - `TypeError`: what is no target, no norm or no whole number.
+        - `ValueError`: a size below 1, a target of another number of variables, one with NaN or
+          infinite values, or, in the sup norm, one that jumps or is not periodic.
+        """
+        call = "TensorFourier().fit(target, size, norm=...)"
+        box = plane(call, target, norm, "Fourier()")
+        size = checked_size("TensorFourier().fit(target, size)", size, self.minimum_size)
+        note = _periodicity(call, target, box, norm.p)
+        lowest = self.terms == "lowest"
+        # The lowest M pairs have frequencies below sqrt(M), and some lines beside.
+        highest = max(math.isqrt(size) + 2, 4) if lowest else max(2 * math.isqrt(size), 16)
+        highest = min(highest, _HIGHEST)
+        count = 2 * highest + 1
+        found, scale = _projected(target, box, count, "waves")
+        if lowest:
+            frequency = (np.arange(count) + 1) // 2
+            terms = _first(size, count, lambda i, j: frequency[i] ** 2 + frequency[j] ** 2)
+        else:
+            order = np.argsort(-np.abs(found), axis=None, kind="stable")[:size]
+            terms = np.stack(np.unravel_index(np.sort(order), found.shape), axis=1)
+        coefficients = found[terms[:, 0], terms[:, 1]]
+        least = np.full(len(terms), _ROUNDING * np.finfo(float).eps * scale)
+        return _approximant(coefficients, least, terms, box, "waves", not lowest, size, note)
+
+
+def _first(size: int, count: int, key) -> np.ndarray:
+    """The first pairs in the order of a key, as rows."""
+    # A pair among the first M has (i + 1)(j + 1) at most of order M: a square of side M is enough.
+    side = min(count, size)
+    if side > _CELLS:
+        side = min(side, 4 * math.isqrt(size) + 4)
+    i, j = np.divmod(np.arange(side * side), side)
+    order = np.lexsort((i, key(i, j)))[:size]
+    return np.stack([i[order], j[order]], axis=1)
+
+
+def _projected(
+    target: AbstractTarget, box: Box, count: int, basis: str
+) -> tuple[np.ndarray, float]:
+    """Integrals over the unit square of the target times all products, and its largest value."""
+    cells = max(_CELLS, 2 * count)
+    node, weight = np.polynomial.legendre.leggauss(_NODES)
+    t = ((np.arange(cells)[:, None] + (node + 1) / 2) / cells).ravel()
+    (a, c), (b, d) = box
+    values = on_grid(target, a + (b - a) * t, c + (d - c) * t)
+    table = tabulated(t, count, basis) * np.tile(weight / 2 / cells, cells)[:, None]
+    return table.T @ values @ table, float(np.max(np.abs(values)))
+
+
+def _approximant(
+    coefficients: np.ndarray,
+    least: np.ndarray,
+    terms: np.ndarray,
+    box: Box,
+    basis: str,
+    chosen: bool,
+    size: int,
+    note: str = "",
+) -> Approximant:
+    kept = np.abs(coefficients) > least
+    kept[0] |= not kept.any()
+    notes = [note] if note else []
+    if len(terms) < size:
+        notes.append(f"{len(terms)} of {size} parameters: frequencies end at {_HIGHEST}")
+    function = TensorSeries(
+        coefficients=coefficients[kept], terms=terms[kept], domain=box, basis=basis, chosen=chosen
+    )
+    return Approximant(
+        function,
+        1,
+        64.0,
+        function.connectivity,
+        notes="; ".join(notes),
+        position_bits=function.position_bits,
+    )
+
+
+def _periodicity(call: str, target: AbstractTarget, box: Box, p: float) -> str:
+    """A note on a target that is not periodic; refused where its error would not fall."""
+    lower, upper = np.array(box)
+    t = (np.arange(64) + 0.5) / 64
+    gap, scale = 0.0, 0.0
+    for axis in (0, 1):
+        sides = []
+        for end in (lower, upper):
+            points = np.empty((t.size, 2))
+            points[:, axis] = end[axis]
+            points[:, 1 - axis] = lower[1 - axis] + (upper - lower)[1 - axis] * t
+            sides.append(np.asarray(target(points), np.float64))
+        gap = max(gap, float(np.max(np.abs(sides[1] - sides[0]))))
+        scale = max(scale, float(np.max(np.abs(sides))))
+    if gap <= 1e-9 * scale:
+        return ""
+    if p == np.inf:
+        raise ValueError(
+            f"`{call}` must get a target with equal values at opposite sides in the sup norm; "
+            f"`{target.name}` differs by {gap:.4g}, and no error falls below {gap / 2:.4g}. Use "
+            "`L2()`, or a family that is not periodic."
+        )
+    return f"not periodic: the values at opposite sides differ by {gap:.4g}"
