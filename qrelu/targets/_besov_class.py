@@ -11,7 +11,7 @@ from ._abstract import AbstractTarget
 from ._data import Data
 from ._domain import interval
 from ._function_class import AbstractFunctionClass, check_radius, with_radius
-from ._random_paths import cascade
+from ._random_paths import cascade, signs
 from ._sobolev_class import check_compact, not_compact
 
 # Daubechies wavelets and their Hoelder exponents, recalled; a Besov norm by their coefficients is
@@ -158,16 +158,16 @@ class Besov(AbstractFunctionClass):
         for level in range(cells.bit_length() - 1):
             count = 1 << level
             size = np.ones(count) if kind % 2 == 0 else cascade(rng, count) ** (1 / min(self.p, 8))
-            signs = rng.choice([-1.0, 1.0], count)
+            either = rng.choice([-1.0, 1.0], count)
             coefficients[count : 2 * count] = (
-                signs * size / (_norm(size, self.p) * self._weight(level))
+                either * size / (_norm(size, self.p) * self._weight(level))
             )
         return self._polygon(coefficients, ("flat", "cascade")[kind % 2] + " wavelet coefficients")
 
-    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+    def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         level = (teeth - 1).bit_length()
         coefficients = np.zeros(2 << level)
-        coefficients[1 << level :] = rng.choice([-1.0, 1.0], 1 << level)
+        coefficients[1 << level :] = signs(rng, 1 << level, alternating)
         return self._polygon(coefficients, f"{1 << level} wavelets of one level")
 
     def _polygon(self, coefficients: np.ndarray, name: str) -> Data:

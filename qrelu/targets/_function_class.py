@@ -74,8 +74,8 @@ class AbstractFunctionClass(eqx.Module):
         """A function with norm `radius` and structure down to the domain's length over `cells`."""
 
     @abc.abstractmethod
-    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
-        """A function of the class that oscillates `teeth` times."""
+    def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
+        """A function that changes its sign `teeth` times, or as often as chance says."""
 
     def examine(self, function: Any) -> Membership:
         r"""What is known about a function's norm, and so about its membership.
@@ -177,13 +177,15 @@ class AbstractFunctionClass(eqx.Module):
         call = f"{type(self).__name__}(...).extremal"
         self._of_one_variable(call)
         size = _whole(f"{call}(size)", size, 1)
-        return self._extremal(_generator(call, key), size + 1)
+        return self._extremal(_generator(call, key), size + 1, True)
 
     def draws(self, size: int, count: int, *, key) -> tuple[AbstractTarget, ...]:
         r"""Functions that are hard for M parameters: extremal ones and random ones in turn.
 
         The first, third, ... are extremal for M, M/2, M/3, ... parameters, since one parameter is
-        a value for some families and a third of a neuron for others; the rest are random. Most of
+        a value for some families and a third of a neuron for others; every second one of them has
+        random signs instead of alternating ones, so that about as many bits as it has teeth are
+        needed to describe it. The rest are random. Most of
         these are rough down to an eighth of the scale that M parameters resolve; one is as simple
         as the boundary of the ball allows, a polynomial or a jump, which is hardest where a family
         cannot adapt. So the functions depend on M, as a statement on the whole class needs.
@@ -209,7 +211,8 @@ class AbstractFunctionClass(eqx.Module):
         for i in range(count):
             rng = _generator(call, key, size, i)
             if i % 2 == 0:
-                found.append(self._extremal(rng, math.ceil(size / (i // 2 + 1)) + 1))
+                teeth = math.ceil(size / (i // 2 + 1)) + 1
+                found.append(self._extremal(rng, teeth, i // 2 % 2 == 0))
             else:
                 found.append(self._random(rng, cells, i // 2))
         return tuple(found)

@@ -23,7 +23,7 @@ from ._data import Data
 from ._domain import interval
 from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
 from ._piecewise_polynomial import PiecewisePolynomial
-from ._random_paths import centered, displaced, telegraph, weierstrass, zigzag
+from ._random_paths import centered, displaced, signs, telegraph, weierstrass
 from ._repeated_integrals import repeatedly_integrated
 
 
@@ -86,8 +86,8 @@ class Lipschitz(AbstractFunctionClass):
     def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
         return hoelder_draw(rng, 1.0, self.radius, self.domain, cells, kind)
 
-    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
-        return hoelder_zigzag(rng, 1.0, self.radius, self.domain, teeth)
+    def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
+        return hoelder_zigzag(rng, 1.0, self.radius, self.domain, teeth, alternating)
 
 
 class Hoelder(AbstractFunctionClass):
@@ -147,8 +147,8 @@ class Hoelder(AbstractFunctionClass):
     def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
         return hoelder_draw(rng, self.smoothness, self.radius, self.domain, cells, kind)
 
-    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
-        return hoelder_zigzag(rng, self.smoothness, self.radius, self.domain, teeth)
+    def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
+        return hoelder_zigzag(rng, self.smoothness, self.radius, self.domain, teeth, alternating)
 
 
 # Repeated integrals of more than five steps lose the digits of the highest derivative.
@@ -229,13 +229,14 @@ def hoelder_zigzag(
     radius: float | int,
     domain: tuple[float, float],
     teeth: int,
+    alternating: bool,
 ) -> Data | PiecewisePolynomial:
-    """The zigzag with that many teeth, integrated as often as the class is smooth."""
+    """The zigzag between values of one size, integrated as often as the class is smooth."""
     k = whole_part(smoothness)
     a, b = domain
-    places, signs = zigzag(rng, teeth)
-    name = f"zigzag of {teeth} teeth"
-    return _on_the_ball(a + (b - a) * places, signs, k, smoothness, radius, name)
+    name = f"{'zigzag' if alternating else 'random zigzag'} of {teeth} teeth"
+    values = signs(rng, teeth + 1, alternating)
+    return _on_the_ball(np.linspace(a, b, teeth + 1), values, k, smoothness, radius, name)
 
 
 def _on_the_ball(

@@ -15,7 +15,7 @@ from ._function_class import AbstractFunctionClass, check_positive, check_radius
 from ._hoelder_class import check_smoothness, hoelder_draw, hoelder_norm, hoelder_zigzag, whole_part
 from ._limits import Limit, no_limit
 from ._piecewise_polynomial import PiecewisePolynomial
-from ._random_paths import cascade, centered, telegraph
+from ._random_paths import cascade, centered, signs, telegraph
 
 # A steep piece of a draw of bounded variation takes this share of a tooth.
 _STEEP = 1 / 16
@@ -97,14 +97,14 @@ class BoundedVariation(AbstractFunctionClass):
         a, b = self.domain
         return self._polygon(np.linspace(a, b, cells + 1), np.append(0.0, np.cumsum(steps)), name)
 
-    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+    def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         a, b = self.domain
         edges = np.arange(1, teeth + 1) / (teeth + 1)
         ramp = _STEEP / (teeth + 1) / 2
         places = np.concatenate([[0.0], (edges[:, None] + [-ramp, ramp]).ravel(), [1.0]])
-        levels = np.repeat(np.where(np.arange(teeth + 1) % 2 == 0, 1.0, -1.0), 2)
-        levels = levels * rng.choice([-1.0, 1.0])
-        return self._polygon(a + (b - a) * places, levels, f"{teeth} steps up and down")
+        levels = np.repeat(signs(rng, teeth + 1, alternating), 2)
+        name = f"{teeth} {'steps up and down' if alternating else 'random steps'}"
+        return self._polygon(a + (b - a) * places, levels, name)
 
     def _polygon(self, knots: np.ndarray, values: np.ndarray, name: str) -> Data:
         values = centered(values)
@@ -203,8 +203,8 @@ class PiecewiseSmooth(AbstractFunctionClass):
         smooth = hoelder_draw(rng, self.smoothness, self.radius, self.domain, cells, kind)
         return self._with_jumps(rng, smooth, f"jumps and {smooth.name}")
 
-    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
-        smooth = hoelder_zigzag(rng, self.smoothness, self.radius, self.domain, teeth)
+    def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
+        smooth = hoelder_zigzag(rng, self.smoothness, self.radius, self.domain, teeth, alternating)
         return self._with_jumps(rng, smooth, f"jumps and {smooth.name}")
 
     def _with_jumps(
@@ -356,7 +356,7 @@ class Cartoon(AbstractFunctionClass):
     def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
         raise ValueError("`Cartoon(...).draw` must be asked of a class of one variable.")
 
-    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
+    def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         raise ValueError("`Cartoon(...).extremal` must be asked of a class of one variable.")
 
 

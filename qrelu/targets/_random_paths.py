@@ -51,10 +51,14 @@ def weierstrass(rng: np.random.Generator, cells: int, exponent: float) -> np.nda
     return values
 
 
-def zigzag(rng: np.random.Generator, teeth: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places in [0, 1] and values 1, -1, 1, ... with `teeth` changes of sign, either sign first."""
-    signs = np.where(np.arange(teeth + 1) % 2 == 0, 1.0, -1.0)
-    return np.linspace(0.0, 1.0, teeth + 1), rng.choice([-1.0, 1.0]) * signs
+def signs(rng: np.random.Generator, count: int, alternating: bool) -> np.ndarray:
+    """Signs that alternate, either one first, or random ones, not all equal."""
+    if alternating:
+        return rng.choice([-1.0, 1.0]) * np.where(np.arange(count) % 2 == 0, 1.0, -1.0)
+    found = rng.choice([-1.0, 1.0], count)
+    place = int(rng.integers(count - 1))
+    found[place] = -found[place + 1]
+    return found
 
 
 def centered(values: np.ndarray) -> np.ndarray:

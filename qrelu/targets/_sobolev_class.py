@@ -22,7 +22,7 @@ from ._domain import interval
 from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
 from ._hoelder_class import check_smoothness
 from ._piecewise_polynomial import PiecewisePolynomial
-from ._random_paths import cascade, centered, telegraph
+from ._random_paths import cascade, centered, signs, telegraph
 from ._repeated_integrals import repeatedly_integrated
 
 
@@ -110,17 +110,17 @@ class Sobolev(AbstractFunctionClass):
     def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
         if kind % 3 == 1:
             return self._with_derivative(rng.choice([-1.0, 1.0]) * np.ones(2), "polynomial")
-        signs = telegraph(rng, cells)
+        steps = telegraph(rng, cells)
         if kind % 3 == 0:
-            return self._with_derivative(signs, "path")
+            return self._with_derivative(steps, "path")
         # Equal shares of |f^(m)|^p at every halving would be the path; here they are 1 : 3.
         weights = cascade(rng, cells)
         weights = weights if math.isinf(self.p) else weights ** (1 / self.p)
-        return self._with_derivative(signs * weights, "cascade")
+        return self._with_derivative(steps * weights, "cascade")
 
-    def _extremal(self, rng: np.random.Generator, teeth: int) -> AbstractTarget:
-        signs = np.where(np.arange(teeth) % 2 == 0, 1.0, -1.0) * rng.choice([-1.0, 1.0])
-        return self._with_derivative(signs, f"zigzag of {teeth} teeth")
+    def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
+        name = f"{'zigzag' if alternating else 'random zigzag'} of {teeth} teeth"
+        return self._with_derivative(signs(rng, teeth, alternating), name)
 
     def _with_derivative(self, steps: np.ndarray, name: str) -> Data | PiecewisePolynomial:
         """The function whose m-th derivative takes these values on equal cells, on the ball."""
