@@ -42,6 +42,15 @@ def _sync_directory(directory: pathlib.Path) -> None:
             os.close(descriptor)
 
 
+def file_path(call: str, path: Any) -> pathlib.Path:
+    """The path of a file; whatever is no path is refused by name."""
+    if not isinstance(path, str | os.PathLike) or not str(path) or "\0" in str(path):
+        raise TypeError(
+            f"`{call}` must be the path of a file, a string or a `pathlib.Path`; got {path!r:.80}."
+        )
+    return pathlib.Path(path)
+
+
 def as_domain(call: str, domain: Any, axes: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """The ends of a box, from an interval, two ends or one interval per axis."""
     try:

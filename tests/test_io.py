@@ -1,5 +1,8 @@
 """Networks in files: what is written is read, what is damaged is refused."""
 
+import inspect
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -122,3 +125,20 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         io.save_network(path, _random((1, 3, 1)))
     assert path.read_bytes() == old and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("path", [None, 3, True, b"net.npz", [], np.zeros(2), "", "a\0b"], ids=repr)
+def test_what_is_no_path_is_refused_by_name(path):
+    net = _random((1, 1))
+    calls = {
+        "load_network(path)": (io.load_network, ()),
+        "save_network(path)": (io.save_network, (net,)),
+        "load_packed(path)": (io.load_packed, ()),
+        "save_packed(path, ...)": (io.save_packed, (net, [])),
+        "load_certificate(path)": (io.load_certificate, ()),
+        "verify(path)": (io.verify, ()),
+    }
+    for name, (call, others) in calls.items():
+        plain = inspect.unwrap(call)  # without the annotations, which tests execute
+        with pytest.raises(TypeError, match=re.escape(f"`{name}` must be the path of a file")):
+            plain(path, *others)

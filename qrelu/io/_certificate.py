@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._misc import write_atomically
+from .._misc import file_path, write_atomically
 from ..bounds import Allocation, BitsCurve, Enclosure
 from ..networks import ReLUNetwork, realize_exact
 from ._grids import row_grids
@@ -125,20 +125,24 @@ def save_certificate(
 
     - `ValueError`: if the files do not hold the networks of the allocation.
     """
-    place = pathlib.Path(path)
+    place = file_path("save_certificate(path, ...)", path)
+    sources = (
+        file_path("save_certificate(network=...)", network),
+        file_path("save_certificate(packed=...)", packed),
+    )
     if not math.isfinite(allocation.certificate.upper):
         raise ValueError(
             "`save_certificate(allocation=...)` must have a finite bound; the values of these "
             "networks leave the range of their type. A smaller box, or smaller parameters, helps."
         )
-    original, first = _with_digest(place, pathlib.Path(network))
-    rounded, second = _with_digest(place, pathlib.Path(packed))
-    net = read_network(pathlib.Path(network).name, original)
-    there = read_packed(pathlib.Path(packed).name, rounded)
+    original, first = _with_digest(place, sources[0])
+    rounded, second = _with_digest(place, sources[1])
+    net = read_network(sources[0].name, original)
+    there = read_packed(sources[1].name, rounded)
     if not same_parameters(there.network, allocation.network):
         raise ValueError(
             "`save_certificate(packed=...)` must be the file of `allocation.network`; "
-            f"{pathlib.Path(packed).name!r} holds another network. `save_packed` writes it."
+            f"{sources[1].name!r} holds another network. `save_packed` writes it."
         )
     certificate = FileCertificate(
         network=first,
@@ -187,7 +191,7 @@ def load_certificate(path: str | os.PathLike) -> FileCertificate:
     - `ValueError`: for a file of another kind, or one that was changed after it was written.
     - `FileNotFoundError`: when there is no such file.
     """
-    place = pathlib.Path(path)
+    place = file_path("load_certificate(path)", path)
     call = f"`load_certificate({place.name!r})`"
     try:
         record = json.loads(place.read_bytes())

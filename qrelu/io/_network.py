@@ -11,7 +11,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from .._misc import write_atomically
+from .._misc import file_path, write_atomically
 from ..networks import ReLUNetwork, densify
 
 _ENDINGS = (".safetensors", ".npz")
@@ -135,7 +135,7 @@ def read_network(name: str, data: bytes) -> ReLUNetwork:
 
 
 def _ending(call: str, path: str | os.PathLike) -> pathlib.Path:
-    place = pathlib.Path(path)
+    place = file_path(f"{call}(path)", path)
     if place.suffix not in _ENDINGS:
         raise ValueError(
             f"`{call}(path)` must get a name that ends in {' or '.join(_ENDINGS)}; got "

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from .._misc import write_atomically
+from .._misc import file_path, write_atomically
 from ..networks import ReLUNetwork, densify
 from ..quantizers import AbstractQuantizer
 from ._bit_string import join, split
@@ -70,7 +69,7 @@ def save_packed(path: str | os.PathLike, network: ReLUNetwork, grids: Sequence[A
     - `TypeError`: for something else than a network, or other grids.
     """
     call = "save_packed(path, network, grids)"
-    place = pathlib.Path(path)
+    place = file_path("save_packed(path, ...)", path)
     if place.suffix != ".safetensors":
         raise ValueError(f"`{call}` must get a name that ends in .safetensors; got {place.name!r}.")
     if not isinstance(network, ReLUNetwork):
@@ -139,7 +138,7 @@ def load_packed(path: str | os.PathLike) -> Packed:
     - `ValueError`: for a file that is damaged or of another kind.
     - `FileNotFoundError`: when there is no such file.
     """
-    place = pathlib.Path(path)
+    place = file_path("load_packed(path)", path)
     return read_packed(place.name, place.read_bytes())
 
 

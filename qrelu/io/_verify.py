@@ -5,6 +5,7 @@ import os
 import pathlib
 from typing import NamedTuple
 
+from .._misc import file_path
 from ..bounds import Enclosure, enclose
 from ..networks import ReLUNetwork
 from ._certificate import (
@@ -78,7 +79,7 @@ def verify(
     - `ValueError`: for whatever does not hold, in a sentence.
     - `FileNotFoundError`: when a file is not there.
     """
-    place = pathlib.Path(path)
+    place = file_path("verify(path)", path)
     certificate = load_certificate(place)
     first = _found(place, certificate.network, network, "network")
     second = _found(place, certificate.packed, packed, "packed")
@@ -152,7 +153,7 @@ def _found(
     certificate: pathlib.Path, record: FileRecord, given: str | os.PathLike | None, name: str
 ) -> pathlib.Path:
     if given is not None:
-        return pathlib.Path(given)
+        return file_path(f"verify({name}=...)", given)
     recorded = certificate.parent / record.path
     beside = certificate.parent / pathlib.PurePosixPath(record.path).name
     for place in (recorded, beside):
