@@ -134,7 +134,7 @@ def read_network(name: str, data: bytes) -> ReLUNetwork:
         ) from None
 
 
-def _ending(call: str, path: str | os.PathLike) -> pathlib.Path:
+def _ending(call: str, path: Any) -> pathlib.Path:
     place = file_path(f"{call}(path)", path)
     if place.suffix not in _ENDINGS:
         raise ValueError(
