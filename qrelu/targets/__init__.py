@@ -11,6 +11,7 @@ from ._abstract import AbstractTarget as AbstractTarget
 from ._besov_class import Besov as Besov
 from ._builtin import Builtin as Builtin
 from ._builtin import Facts as Facts
+from ._cartoon import cartoon as cartoon
 from ._data import Data as Data
 from ._files import read_data as read_data
 from ._function import Function as Function
