@@ -23,7 +23,8 @@ def on_grid(values: np.ndarray, step: float) -> np.ndarray | None:
     """The whole numbers n with n * step == values, or None."""
     if not (step > 0 and math.isfinite(step)):
         return None
-    codes = np.rint(values / step)
+    with np.errstate(over="ignore"):
+        codes = np.rint(values / step)
     if np.max(np.abs(codes), initial=0.0) >= 2.0**_LONGEST:
         return None
     return codes.astype(np.int64) if np.array_equal(codes * step, values) else None
@@ -51,7 +52,7 @@ def grid_of(values: np.ndarray, steps: Sequence[float] = ()) -> tuple[float, np.
     codes = on_grid(values, step)
     if codes is None:
         return None
-    thrice = on_grid(values, 3 * step)
+    thrice = on_grid(values, 3 * step) if 3 * step < math.inf else None
     return (step, codes) if thrice is None else (3 * step, thrice)
 
 

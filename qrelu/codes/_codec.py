@@ -14,6 +14,7 @@ from ..families import (
     Waves,
 )
 from ..families._dyadic_tree import tree_network
+from ..families._family import check_types
 from ..families._spline import Spline, network_from_spline
 from ..networks import ReLUNetwork
 from ..norms import L2, AbstractNorm
@@ -43,9 +44,9 @@ LINE, TREES = 7, {2: 8, 1: 9}
 def encode(
     function: Any,
     *,
-    target: AbstractTarget | None = None,
-    accuracy: float | None = None,
-    norm: AbstractNorm | None = None,
+    target: Any = None,
+    accuracy: Any = None,
+    norm: Any = None,
 ) -> Code:
     r"""The code of an approximant: its parameters, positions and shape in few bits.
 
@@ -88,8 +89,10 @@ def encode(
             f"{'the accuracy' if target is None else 'the target'}."
         )
     if target is not None and accuracy is not None:
+        norm = L2() if norm is None else norm
+        check_types("encode(function, target=..., accuracy=..., norm=...)", target, norm)
         check_accuracy("encode(function, accuracy=...)", accuracy)
-        return _rounded_code(function, kind, target, float(accuracy), norm or L2())
+        return _rounded_code(function, kind, target, float(accuracy), norm)
     return exact_code(function, kind, steps)
 
 
@@ -147,7 +150,7 @@ def line_code(lifted: Lifted, kind: int, domain: tuple[float, float]) -> Code:
     return Code(kind, (float(domain[0]), float(domain[1])), *writer.finished())
 
 
-def decode(code: Code) -> Any:
+def decode(code: Any) -> Any:
     r"""The function of a code.
 
     The same bits give the same float64 parameters on every machine: what is not read is computed by

@@ -75,7 +75,7 @@ def lipschitz_path(function: Callable, accuracy: Any) -> Code:
     for wanted in levels[2:].tolist():
         signs.append(wanted >= level)
         level += 1 if signs[-1] else -1
-    return Code(PATH, (0.0, 1.0), np.packbits(signs).tobytes(), count - 1)
+    return Code(PATH, (0.0, 1.0), np.packbits(np.array(signs, bool)).tobytes(), count - 1)
 
 
 def path(payload: bytes, bits: int) -> BSplines:

@@ -97,11 +97,11 @@ class Curve(NamedTuple):
 
 
 def shortest(
-    family: AbstractFamily,
-    target: AbstractTarget,
-    accuracy: float,
+    family: Any,
+    target: Any,
+    accuracy: Any,
     *,
-    norm: AbstractNorm | None = None,
+    norm: Any = None,
 ) -> Encoded:
     r"""The shortest code found of an approximant of a family within an accuracy of a target.
 
@@ -219,11 +219,11 @@ def _rounded_codes(
 
 
 def curve(
-    family: AbstractFamily,
-    target: AbstractTarget,
+    family: Any,
+    target: Any,
     accuracies: Sequence[float] | np.ndarray,
     *,
-    norm: AbstractNorm | None = None,
+    norm: Any = None,
 ) -> Curve:
     r"""Error against bits: `shortest` for several accuracies.
 

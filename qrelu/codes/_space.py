@@ -92,10 +92,10 @@ def chosen(space: Space, unit: np.ndarray, price: float) -> np.ndarray:
     y = np.zeros(count)
     for k in range(count - 1, -1, -1):
         wanted = (right[k] - upper[k, k + 1 :] @ y[k + 1 :]) / upper[k, k]
-        best = round(wanted)
+        best = float(round(wanted))
         if price and best and abs(wanted) < 16:
             weight = upper[k, k] ** 2
-            toward = best - math.copysign(1, best)
+            toward = best - math.copysign(1.0, best)
             options = [best, toward, 0.0]
             costs = [
                 weight * (option - wanted) ** 2 + price * _rough_bits(option) for option in options

@@ -1,0 +1,296 @@
+"""Codes: what is written is read again, bit for bit, in as many bits as are claimed."""
+
+import fractions
+import hashlib
+import math
+import struct
+
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import numpy as np
+import pytest
+import scipy.special
+from qrelu import bounds, codes, families, networks, norms, targets
+from qrelu.codes._arrays import code_array, grid_of
+from qrelu.codes._coder import Count, Flag, Reader, Writer, natural, whole
+from qrelu.codes._integers import Integers, Levels, falling, positions
+
+FORMULAS = ("piecewise-constant-free", "cubic-spline", "cubic-spline-free", "polynomial")
+FORMULAS += ("fourier-largest", "haar", "db2", "rational")
+NETWORKS = ("free-knot", "uniform-knot", "dyadic-tree")
+
+
+def same(found, wanted):
+    """The same tree with the same numbers in it."""
+    assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        assert a.dtype == b.dtype and np.array_equal(a, b)
+
+
+def written(model, *values):
+    """The bits of one model's call, and what is read from them."""
+    writer = Writer()
+    model(writer, *values)
+    data, bits = writer.finished()
+    return data, bits, writer.entropy
+
+
+@hypothesis.given(st.lists(st.tuples(st.booleans(), st.floats(0.001, 0.999)), max_size=300))
+@hypothesis.settings(deadline=None, max_examples=60)
+def test_bits_come_back_in_as_many_as_their_entropy(events):
+    writer = Writer()
+    for bit, chance in events:
+        writer.bit(int(bit), chance)
+    data, bits = writer.finished()
+    exact = sum(-math.log2(p if bit else 1 - p) for bit, p in events)
+    # Probabilities have 24 digits in the coder; two bits for the end of an arithmetic code.
+    assert bits <= exact * 1.001 + 2
+    assert len(data) == -(-bits // 8)
+    reader = Reader(data)
+    assert [reader.bit(0, chance) for _, chance in events] == [int(bit) for bit, _ in events]
+
+
+def test_plain_bits_are_the_payload_itself():
+    """With probabilities of 1/2 a range coder writes the bits as they are: 0 becomes the upper half
+    or the lower one, consistently."""
+    writer = Writer()
+    whole(writer, 0b1011001110001111, 16)
+    data, bits = writer.finished()
+    assert bits <= 16
+    number = int.from_bytes(data.ljust(2, b"\0"), "big")
+    assert number in (0b1011001110001111, 0b1011001110001111 ^ 0xFFFF)
+
+
+@hypothesis.given(st.lists(st.integers(-(2**50), 2**50), max_size=60))
+@hypothesis.settings(deadline=None, max_examples=60)
+def test_whole_numbers_come_back(numbers):
+    array = np.array(numbers, np.int64)
+    models = {
+        "integers": lambda c, v: [Integers().code(c, int(x)) for x in v],
+        "falling": lambda c, v: falling(c, v, len(numbers), 0.25),
+        "levels": lambda c, v: Levels(3).code(c, v, len(numbers)),
+        "natural": lambda c, v: [natural(c, abs(int(x))) for x in v],
+    }
+    for name, model in models.items():
+        data, bits, entropy = written(model, array)
+        found = model(Reader(data), np.zeros(len(numbers), np.int64))
+        wanted = np.abs(array) if name == "natural" else array
+        assert np.array_equal(found, wanted), name
+        assert bits <= entropy + 2
+
+
+@hypothesis.given(st.sets(st.integers(0, 5000), max_size=80), st.booleans())
+@hypothesis.settings(deadline=None, max_examples=60)
+def test_positions_come_back(chosen, dense):
+    places = np.array(sorted(chosen), np.int64) // (40 if dense else 1)
+    places = np.unique(places)
+    data, _, _ = written(lambda c: positions(c, places, 5001))
+    assert np.array_equal(positions(Reader(data), np.zeros(0, np.int64), 5001), places)
+
+
+def test_positions_take_hardly_more_than_the_enumeration():
+    """For places drawn evenly: log2 of the number of ways, exactly, and what learning costs."""
+    rng = np.random.default_rng(1)
+    for count, total in ((100, 1000), (500, 1000), (40, 20_000)):
+        places = np.sort(rng.choice(total, count, replace=False))
+        _, bits, _ = written(lambda c, p=places, t=total: positions(c, p, t))
+        ways = math.log2(math.comb(total, count))
+        assert ways - 1 <= bits <= 1.08 * ways + 40
+
+
+def test_a_flag_learns_its_probability():
+    """Ones of probability 1/16: the entropy of a known coin, and what learning and forgetting
+    costs."""
+    bits = np.random.default_rng(0).random(4000) < 1 / 16
+    flag = Flag()
+    _, count, _ = written(lambda c: [flag.code(c, int(b)) for b in bits])
+    exact = scipy.special.entr([1 / 16, 15 / 16]).sum() / math.log(2) * bits.size
+    assert exact < count < 1.06 * exact
+
+
+def test_counts_have_no_end():
+    for number in (0, 1, 11, 12, 13, 1000):
+        data, _, _ = written(lambda c, n=number: Count().code(c, n))
+        assert Count().code(Reader(data), 0) == number
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        ([0.0, 0.0], 1.0),
+        ([0.375, -1.125], 0.375),
+        ([0.75, -1.5, 0.0, 3.0], 0.75),
+        ([0.5, 0.75], 0.25),
+        ([2.0**-40, 3 * 2.0**-40], 2.0**-40),
+        ([1e300, 1.0], None),
+    ],
+)
+def test_the_grid_of_an_array(values, step):
+    """The greatest of 2^e and 3 2^e of which all values are short multiples."""
+    found = grid_of(np.array(values))
+    if step is None:
+        assert found is None
+    else:
+        assert found is not None and found[0] == step
+        assert np.array_equal(found[1] * step, values)
+
+
+def test_arrays_of_every_sort_come_back():
+    rng = np.random.default_rng(3)
+    grid = 0.1 * rng.integers(-50, 50, 30)
+    cases = [np.zeros(5), rng.standard_normal(7), grid, np.tile([2.0, -2.0, 2.0], 20), np.zeros(0)]
+    cases += [np.arange(40) ** 2 / 64.0, np.array([-0.0, 5e-324, 1.7e308])]
+    for case in cases:
+        data, bits, _ = written(lambda c, a=case: code_array(c, a, a.size, (0.1,)))
+        assert np.array_equal(code_array(Reader(data), np.zeros(0), case.size), case)
+    # 40 squares on a grid are three numbers and zeros: their second differences.
+    _, bits, _ = written(lambda c: code_array(c, np.arange(40) ** 2 / 64.0, 40))
+    assert bits < 60
+    _, bits, _ = written(lambda c: code_array(c, np.tile([2.0, -2.0, 2.0], 20), 60))
+    assert bits < 36
+
+
+@pytest.mark.parametrize("name", FORMULAS + NETWORKS)
+def test_approximants_come_back_bit_for_bit(name, tmp_path):
+    target, family = targets.get("exp"), families.get(name)
+    fitted = family.fit(target, 24, norm=norms.L2())
+    quantized = families.Quantized(family, families.Bits(9)).round(fitted, target, norm=norms.L2())
+    for approximant in (fitted, quantized):
+        code = codes.encode(approximant)
+        code.save(tmp_path / "a.qrelu")
+        size = (tmp_path / "a.qrelu").stat().st_size
+        assert 8 * size == code.bits + code.header_bits and code.header_bits < 8 * 38
+        same(codes.decode(codes.load(tmp_path / "a.qrelu")), approximant.function)
+    assert code.bits < 0.5 * codes.encode(fitted).bits or name in NETWORKS + ("rational",)
+
+
+def test_networks_of_other_types_and_shapes_come_back():
+    rng = np.random.default_rng(5)
+    weights = [rng.standard_normal((3, 2)).astype(np.float32), rng.integers(-3, 4, (1, 3)) / 2]
+    biases = [np.zeros(3, np.float32), np.array([0.1])]
+    same(codes.decode(codes.encode(net := networks.ReLUNetwork(weights, biases))), net)
+    tree = families.DyadicTree(maps_per_level=1).fit(targets.get("sine"), 60, norm=norms.L2())
+    same(codes.decode(codes.encode(tree)), tree.network)
+    # The places of a tree's entries take no bits: a tree of the same entries, one elsewhere, does.
+    first = tree.network.weights[2]
+    columns = first.columns.copy()
+    columns[0] = (columns[0] + 2) % first.shape[1]
+    other = networks.SparseMatrix(first.values, first.rows, columns, first.shape)
+    rest = tree.network.weights
+    moved = networks.ReLUNetwork((*rest[:2], other, *rest[3:]), tree.network.biases)
+    same(codes.decode(codes.encode(moved)), moved)
+    assert codes.encode(moved).bits > codes.encode(tree).bits + 40
+
+
+@pytest.mark.parametrize("name", ["polynomial", "cubic-spline", "cubic-spline-free", "rational"])
+def test_rounding_keeps_the_accuracy(name):
+    target = targets.get("exp")
+    fitted = families.get(name).fit(target, 18, norm=norms.L2())
+    error = float(norms.L2().distance(fitted.function, target))
+    code = codes.encode(fitted, target=target, accuracy=2 * error + 1e-6)
+    found = codes.decode(code)
+    assert float(norms.L2().distance(found, target)) <= 2 * error + 1e-6
+    assert code.bits < 0.6 * codes.encode(fitted).bits
+    with pytest.raises(ValueError, match=r"must be above the error of the function before"):
+        codes.encode(fitted, target=target, accuracy=error / 2)
+
+
+def walk(seed, cells=4096):
+    """A random path of slopes +-1, sampled on its cells, as a function; and the path's values."""
+    steps = np.random.default_rng(seed).choice([-1.0, 1.0], cells)
+    values = np.concatenate([[0.0], np.cumsum(steps)]) / cells
+    return lambda x: np.interp(x, np.linspace(0, 1, cells + 1), values)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 97, 1000])
+def test_lipschitz_functions_reach_the_entropy(n):
+    accuracy = fractions.Fraction(1, n)
+    for function in (np.sin, lambda x: -0.5 * x, lambda x: x, walk(n), lambda x: 0 * x):
+        code = codes.lipschitz_path(function, accuracy)
+        assert code.bits == n - 1 == bounds.lipschitz_bits(accuracy)
+        assert len(code.payload) == -(-(n - 1) // 8)
+        x = np.linspace(0, 1, 12 * n * 8 + 1)
+        # Evaluation of the path rounds; exact otherwise.
+        assert np.max(np.abs(codes.decode(code)(x) - function(x))) <= 1 / n + 1e-12
+
+
+def test_the_payload_of_a_path_read_by_hand():
+    code = codes.lipschitz_path(lambda x: np.minimum(x, 1 - x), fractions.Fraction(1, 8))
+    bits = "".join(f"{byte:08b}" for byte in code.payload)[: code.bits]
+    level, levels = 0, [0, 0]
+    for bit in bits:
+        level += 1 if bit == "1" else -1
+        levels.append(level)
+    x = np.arange(9) / 8
+    assert np.array_equal(codes.decode(code)(x), np.array(levels) / 8)
+    assert np.max(np.abs(np.array(levels) / 8 - np.minimum(x, 1 - x))) <= 1 / 8
+
+
+def test_the_header_read_by_hand():
+    code = codes.lipschitz_path(np.sin, 0.05)
+    data = code.data
+    magic, kind, lower, upper, bits, digest = struct.unpack("<8sBddI8s", data[:37])
+    assert (magic, kind, lower, upper, bits) == (b"qrelu c1", 32, 0.0, 1.0, 19)
+    blank = data[:29] + bytes(8) + data[37:]
+    assert digest == hashlib.sha256(blank).digest()[:8]
+    assert data[37:] == code.payload and len(code.payload) == 3
+
+
+def test_damaged_files_are_refused(tmp_path):
+    fitted = families.Polynomial().fit(targets.get("exp"), 8, norm=norms.L2())
+    data = codes.encode(fitted).data
+    place = tmp_path / "a.qrelu"
+
+    def refused(content, match):
+        place.write_bytes(content)
+        with pytest.raises(ValueError, match=match):
+            codes.load(place)
+
+    refused(b"", "this one is empty")
+    refused(b"PK\x03\x04 a foreign file", "another format")
+    refused(data[:20], "cut off in its header, after 20 bytes")
+    refused(data[:-1], "this one is cut off")
+    refused(data + b"x", "damaged|length")
+    for place_of in (8, 9, 25, 30, 37, len(data) - 1):
+        turned = bytearray(data)
+        turned[place_of] ^= 0x10
+        refused(bytes(turned), "damaged|cut off")
+    with pytest.raises(FileNotFoundError):
+        codes.load(tmp_path / "none")
+    assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 8, 9, 77])
+def test_payloads_of_other_kinds_are_errors_or_functions(kind):
+    """A code with a right checksum and random bits: no other error, no endless loop."""
+    for seed in range(12):
+        payload = np.random.default_rng(seed).bytes(24)
+        try:
+            codes.decode(codes.Code(kind, (0.0, 1.0), payload, 192))
+        except ValueError as error:
+            assert "`decode(code)` must get a code that this package wrote" in str(error)
+
+
+def test_bad_input_gets_a_sentence():
+    target = targets.get("exp")
+    fitted = families.Polynomial().fit(target, 8, norm=norms.L2())
+    for call, match in (
+        (lambda: codes.encode(np.sin), "must get an Approximant, a formula"),
+        (lambda: codes.decode(b"abc"), "must get a Code; got bytes"),
+        (lambda: codes.shortest("free-knot", target, 0.1), "must get a family, for example"),
+        (lambda: codes.shortest(families.FreeKnot(), target, "0.1"), "must be a positive number"),
+    ):
+        with pytest.raises(TypeError, match=match):
+            call()
+    for call, match in (
+        (lambda: codes.encode(fitted, accuracy=0.1), "must get both or neither"),
+        (lambda: codes.shortest(families.FreeKnot(), target, -1.0), "positive number; got -1.0"),
+        (lambda: codes.lipschitz_path(np.sin, 0), "must lie in"),
+        (lambda: codes.lipschitz_path(np.cos, 0.1), r"must have f\(0\) = 0; got 1"),
+        (lambda: codes.lipschitz_path(lambda x: 3 * x, 0.1), "slope of 3"),
+        (lambda: codes.lipschitz_path(lambda x: x[:2], 0.1), "finite numbers of the shape"),
+        (lambda: codes.shortest(families.Fourier(), target, 1e-6), "does not with the sizes"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            call()
