@@ -118,6 +118,8 @@ def draw(found, sizes, draws: int, path: str) -> None:
             axes[row, j].loglog(x, guide, color="#F0E442", linewidth=6, alpha=0.8, zorder=0)
         axes[0, j].set_title(f"{function_class.name}: encoding rate {limit:g}", fontsize=10)
         axes[0, j].set_xlabel("M")
+        axes[0, j].set_xticks(sizes, [str(size) for size in sizes])
+        axes[0, j].minorticks_off()
         axes[1, j].set_xlabel("bits")
     for row in (0, 1):
         axes[row, 0].set_ylabel(f"worst L2 error of {draws} draws")
