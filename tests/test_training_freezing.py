@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import numpy as np
+import optax
 import pytest
 
 from qrelu import networks, quantizers, targets
@@ -58,6 +59,17 @@ def test_what_is_frozen_stays(trained, order, monkeypatch):
         key = -np.abs(values) if order == "largest" else np.abs(values - np.asarray(q(values)))
         if 0 < free.sum() < free.size:
             assert key[~free].max() <= key[free].min()
+
+
+def test_never_worse_than_rounding_to_nearest(trained):
+    q = AbsMax(6)
+    wild = optax.adam(1.0)  # training between the roundings does harm
+    result = freeze_gradually(trained, (X, Y), q, steps=20, optimizer=wild)
+    nearest = quantizers.quantize(trained, q)
+    values = np.asarray(jax.vmap(nearest)(X[:, None]))[:, 0]
+    assert float(result.loss) == pytest.approx(np.mean((values - Y) ** 2), rel=1e-9)
+    for a, b in zip(jax.tree.leaves(result.model), jax.tree.leaves(nearest), strict=True):
+        assert np.array_equal(np.asarray(a), np.asarray(b))
 
 
 def test_equinox_models_and_targets():
