@@ -19,7 +19,7 @@ from qrelu import bounds, networks, quantizers
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*to the single value.*")
 
-ROUNDINGS = ["nearest", "floor", "toward_zero"]
+ROUNDINGS = ["nearest", "floor", "toward_zero", "stochastic", "per channel", "powers of two"]
 
 
 def _network(rng, widths, dtype=np.float64, density=1.0):
@@ -32,7 +32,14 @@ def _network(rng, widths, dtype=np.float64, density=1.0):
 
 
 def _rounded(net, step, rounding="nearest"):
-    return quantizers.quantize(net, quantizers.Uniform(step, rounding))
+    bits = int(np.clip(-np.log2(step), 1, 8))
+    others = {
+        "per channel": quantizers.AbsMax(bits, "channel"),
+        "powers of two": quantizers.PowersOfTwo(max(bits, 2), 2),
+    }
+    key = jax.random.key(int(1 / step)) if rounding == "stochastic" else None
+    q = others[rounding] if rounding in others else quantizers.Uniform(step, rounding)
+    return quantizers.quantize(net, q, key=key)
 
 
 def _exact(net, x):
