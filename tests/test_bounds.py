@@ -262,7 +262,7 @@ def test_the_step_is_nearly_used_up_by_the_extremal_network():
 def test_weights_that_grow_when_rounded(constant):
     """A chain whose entries all round up by half a step: the second order counts."""
     found = 0
-    for weight in np.linspace(0.9, 1.1, 400):
+    for weight in np.linspace(0.9, 1.1, 160):
         net = networks.ReLUNetwork([np.full((1, 1), weight)] * 5, [np.full(1, weight)] * 5)
         step = bounds.rate_step(net, 0.2, 1.0, rounding="nearest", constant=constant)
         if not 0.5 < (weight / step) % 1 < 0.52:

@@ -126,15 +126,16 @@ def test_certified_decisions_do_not_change(dtype):
 
 def test_difference_bound_is_honest_and_differentiable():
     rng = np.random.default_rng(3)
+    function = jax.jit(bounds.difference_bound)
     for dtype, slack in ((np.float32, 1e-2), (np.float64, 1e-9)):
         net = jax.tree.map(jnp.asarray, _network(rng, (3, 8, 8, 2), dtype))
         other = _rounded(net, 2.0**-5)
         box = (np.array([-0.1, 0.0, 0.2]), np.array([0.1, 0.2, 0.2]))
-        bound = jax.jit(bounds.difference_bound)(net, other, box)
+        bound = function(net, other, box)
         assert bound.dtype == dtype
         enclosure = bounds.enclose(net, other, box, evaluation="exact")
         assert enclosure.lower <= float(bound) <= 4 * enclosure.upper
-        at = bounds.difference_bound(net, other, (box[0], box[0]))
+        at = function(net, other, (box[0], box[0]))
         value = abs(_values(net, box[0][:, None]) - _values(other, box[0][:, None])).max()
         assert value <= float(at) * (1 + 1e-6) and float(at) <= value * (1 + slack)
 
