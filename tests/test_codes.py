@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 import scipy.special
+
 from qrelu import bounds, codes, families, networks, norms, targets
 from qrelu.codes._arrays import code_array, grid_of
 from qrelu.codes._coder import Count, Flag, Reader, Writer, natural, whole

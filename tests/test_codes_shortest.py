@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from numpy.polynomial import legendre
+
 from qrelu import codes, families, norms, targets
 from qrelu.codes._coder import Reader, Writer
 from qrelu.codes._lifting import Lifted, code_lifted, knots_and_values
@@ -144,9 +145,27 @@ def test_a_curve_and_its_table():
     found = codes.curve(families.Polynomial(), target, [1e-1, 1e-2, 1e-3])
     assert np.all(found.errors <= found.accuracies) and np.all(np.diff(found.bits) > 0)
     assert found.table().columns[:2] == ["family", "target"] and found.table().height == 3
+    drawn = codes.figure([found], encoding_rate=2.0).axes[0]
+    assert np.array_equal(drawn.lines[0].get_xdata(), found.bits)
+    guide = drawn.lines[1].get_ydata()
+    assert guide[0] / guide[1] == pytest.approx((found.bits[2] / found.bits[0]) ** 2)
     # Fourier sums of a function whose ends differ: out of reach, and said so.
     missed = codes.curve(families.Fourier(), target, [1.0, 1e-6])
+    with pytest.raises(ValueError, match="at least one accuracy that was reached"):
+        codes.figure([missed._replace(bits=missed.bits * np.nan)])
     assert np.isfinite(missed.bits[0]) and np.isnan(missed.bits[1]) and np.isnan(missed.errors[1])
+
+
+def test_a_network_keeps_its_pieces_when_it_is_rounded():
+    target, norm = targets.get("exp"), norms.L2()
+    fitted = families.FreeKnot().fit(target, 31, norm=norm)
+    error = float(norm.distance(fitted.network, target))
+    code = codes.encode(fitted, target=target, accuracy=1.5 * error)
+    network = codes.decode(code)
+    assert network.widths == fitted.network.widths
+    assert float(norm.distance(network, target)) <= 1.5 * error
+    # Knots and values of ten pieces in about 7 bits each.
+    assert code.bits < 8 * 20
 
 
 def test_quantized_families_are_coded_as_they_are():

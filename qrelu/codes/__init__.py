@@ -9,6 +9,7 @@ from ._code import Code as Code
 from ._code import load as load
 from ._codec import decode as decode
 from ._codec import encode as encode
+from ._figure import figure as figure
 from ._path import lipschitz_path as lipschitz_path
 from ._shortest import Curve as Curve
 from ._shortest import Encoded as Encoded

@@ -19,7 +19,10 @@ class Code(NamedTuple):
 
     **Attributes:**
 
-    - `kind`: what it is, a number from `KINDS`.
+    - `kind`: what it is: 1 a spline, 2 a polynomial, 3 waves, 4 wavelets, 5 a quotient, 6 a network
+        of any shape, 7 a network of one hidden layer through predicted values, 8 and 9 the same as
+        a dyadic tree of two maps or of one per level, 10 a network of one hidden layer by its knots
+        and values, 32 a Lipschitz path.
     - `domain`: the interval as two floats.
     - `payload`: the string of bits, the last byte filled up with zeros.
     - `bits`: how many bits of it count.

@@ -16,7 +16,7 @@ from ..families import (
 from ..families._dyadic_tree import tree_network
 from ..families._family import check_types
 from ..families._spline import Spline, network_from_spline
-from ..networks import ReLUNetwork
+from ..networks import ReLUNetwork, pieces
 from ..norms import L2, AbstractNorm
 from ..quantizers import Uniform
 from ..targets import AbstractTarget
@@ -39,6 +39,8 @@ _KINDS = {
 }
 # Broken lines as networks of one hidden layer, and as dyadic trees of two maps or of one per level.
 LINE, TREES = 7, {2: 8, 1: 9}
+# A network of one hidden layer, given by its knots and values there.
+HINGES = 10
 
 
 def encode(
@@ -53,8 +55,9 @@ def encode(
     Without an accuracy nothing is lost: parameters on a grid (those of `Quantized` families, or any
     whose binary digits end early) become whole numbers, coded adaptively, themselves or their
     differences, whichever is shorter; others are written in their 64 bits. With a target and an
-    accuracy the parameters are rounded first, as coarsely as the accuracy allows; `shortest` also
-    chooses how many there are.
+    accuracy the parameters are rounded first, as coarsely as the accuracy allows (of a network with
+    one input and one hidden layer the knots and the values there); `shortest` also chooses how many
+    there are.
 
     **Arguments:**
 
@@ -118,7 +121,7 @@ def exact_code(function: Any, kind: int, steps: tuple[float, ...] = ()) -> Code:
 def _rounded_code(
     function: Any, kind: int, target: AbstractTarget, accuracy: float, norm: AbstractNorm
 ) -> Code:
-    found = [exact_code(f, kind) for f in rounded(function, target, accuracy, norm)]
+    found = rounded_codes(function, kind, target, accuracy, norm)
     if not found:
         error = float(norm.distance(function, target))
         raise ValueError(
@@ -127,6 +130,34 @@ def _rounded_code(
             "`codes.shortest`."
         )
     return min(found, key=lambda code: code.bits)
+
+
+def rounded_codes(
+    function: Any, kind: int, target: AbstractTarget, accuracy: float, norm: AbstractNorm
+) -> list[Code]:
+    """Codes of rounded versions of a function within the accuracy."""
+    found = [exact_code(f, kind) for f in rounded(function, target, accuracy, norm)]
+    if isinstance(function, ReLUNetwork) and function.depth == 2 and function.widths[::2] == (1, 1):
+        spline = _spline_of(function, target.domain)
+        lines = rounded(spline, target, accuracy, norm)
+        found += [exact_code(line, kind_of(line))._replace(kind=HINGES) for line in lines]
+    return found
+
+
+def _spline_of(network: ReLUNetwork, domain: tuple[float, float]) -> BSplines:
+    a, b = domain
+    found = pieces(network, a, b)
+    knots, values = np.asarray(found.breakpoints), np.ravel(found.values)
+    places = (knots[1:-1] - a) / (b - a)
+    return BSplines(coefficients=np.array(values), places=places, domain=(a, b), order=2)
+
+
+def _hinges(spline: BSplines) -> ReLUNetwork:
+    line = spline.linear_pieces()
+    if line is None:
+        raise ValueError(f"it is a spline of order {spline.order}")
+    ends, values = line
+    return network_from_spline(Spline(ends, np.append(values[0], values[1, -1])))
 
 
 def check_accuracy(call: str, accuracy: Any) -> None:
@@ -188,6 +219,8 @@ def _decoded(code: Code) -> ReLUNetwork | AbstractFormula:
     reader: Coder = Reader(code.payload)
     if code.kind in _WAYS:
         return _WAYS[code.kind](reader, None, code.domain)
+    if code.kind == HINGES:
+        return _hinges(splines(reader, None, code.domain))
     maps = {kind: maps for maps, kind in TREES.items()}
     if code.kind != LINE and code.kind not in maps:
         raise ValueError(f"it has the kind {code.kind}")

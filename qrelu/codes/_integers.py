@@ -141,6 +141,8 @@ def positions(coder: Coder, places: np.ndarray, total: int) -> np.ndarray:
     count = natural(coder, len(places))
     if count == 0:
         return np.zeros(0, np.int64)
+    if count > total:
+        raise ValueError(f"it names {count} places among {total}")
     shorter = 0
     if total > _SPARSE * count:
         return _by_gaps(coder, places, count, total)

@@ -28,11 +28,11 @@ from ._codec import (
     check_accuracy,
     decode,
     encode,
-    exact_code,
     kind_of,
     line_code,
+    rounded_codes,
 )
-from ._rounded import distance, rounded
+from ._rounded import distance
 from ._shorten import shortest_line
 
 # Sizes are doubled up to this one until one is enough; then some around it are tried.
@@ -189,7 +189,8 @@ def _by_sizes(
             if fitted.quantizer is not None:
                 codes.append(encode(fitted))
             else:
-                codes.extend(_rounded_codes(fitted, target, accuracy, norm))
+                function = fitted.function
+                codes.extend(rounded_codes(function, kind_of(function), target, accuracy, norm))
         return error
 
     size, last = family.minimum_size, math.inf
@@ -209,13 +210,6 @@ def _by_sizes(
             if other != size:
                 tried(other)
     return _checked(min(codes, key=lambda code: code.bits), target, norm) if codes else None
-
-
-def _rounded_codes(
-    fitted: Any, target: AbstractTarget, accuracy: float, norm: AbstractNorm
-) -> list[Code]:
-    kind = kind_of(fitted.function)
-    return [exact_code(f, kind) for f in rounded(fitted.function, target, accuracy, norm)]
 
 
 def curve(
