@@ -306,3 +306,26 @@ def test_fewest_links_stay_in_the_tube_and_cannot_be_fewer(seed):
     least = _discontinuous_links(x, upper, lower)
     assert least <= len(lines) <= 2 * least
     assert fewest_links(x, upper, lower, len(lines) - 1) is None
+
+
+@pytest.mark.parametrize("order", [3, 4])
+@pytest.mark.parametrize("declared", [(1 / 3, 0.8), ()], ids=["declared", "found"])
+def test_free_knots_that_meet_at_a_jump_let_the_spline_jump(order, declared):
+    target = targets.Function(
+        lambda x: np.where(x < 1 / 3, np.sin(6 * x), np.exp(-x) + 1) - 0.7 * (x > 0.8),
+        (0.0, 1.0),
+        breakpoints=declared,
+        name="pieces",
+    )
+    family, errors = families.Spline(order, "free"), []
+    for size in (32, 64, 128):
+        fitted = family.fit(target, size, norm=norms.L2())
+        assert fitted.connectivity <= size and fitted.pieces <= family.pieces(size)
+        knots, count = np.unique(fitted.function.places, return_counts=True)
+        assert list(count[count > 1]) == [order, order]
+        np.testing.assert_allclose(knots[count > 1], [1 / 3, 0.8], rtol=0, atol=1e-12)
+        errors.append(float(norms.L2().distance(fitted.function, target)))
+    # The rate of the smooth parts, from above: two jumps take 4 r of the parameters.
+    assert np.log2(errors[1] / errors[2]) > order - 0.2 and errors[2] < 1e-4
+    rounded = families.Quantized(family, families.Bits(24)).round(fitted, target, norm=norms.L2())
+    assert float(norms.L2().distance(rounded.function, target)) < 1e-3

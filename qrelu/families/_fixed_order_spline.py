@@ -10,11 +10,12 @@ from ._best_spline import best_spline
 from ._best_values import best_values
 from ._bspline import BSplines
 from ._family import AbstractFamily, check_types, checked_size
+from ._jumps import jumps
 from ._least_squares_spline import balanced_ends, least_squares_spline
 from ._piecewise_constant import check_knots
-from ._quadrature import quadrature
+from ._quadrature import Quadrature, quadrature
 from ._refusals import refuse_jumps
-from ._spline import parted
+from ._spline import apart, parted
 
 # Beyond, the condition of B-splines on uneven knots and derivatives from values lose their digits.
 _MOST = 8
@@ -27,7 +28,8 @@ class Spline(AbstractFamily):
     In $L^2$ the coefficients are best for the knots; the $L^2$ projection onto splines is bounded
     in the other norms as well, so they are near-best there up to a constant that depends on r only.
     For r = 2 they are best, or near-best, in the norm at hand. Free knots balance the error: equal
-    integrals of $|f^{(r)}|^{1/(r + 1/p)}$; for r = 2 they are those of `FreeKnot`, which spends
+    integrals of $|f^{(r)}|^{1/(r + 1/p)}$, and r of them meet at each jump of the target, if they
+    are enough, so that the spline jumps there; for r = 2 they are those of `FreeKnot`, which spends
     three parameters per piece on the same function where this spends two.
 
     **Arguments:**
@@ -113,10 +115,38 @@ class Spline(AbstractFamily):
         else:
             ends = np.linspace(a, b, count + 1)
             if self.knots == "free":
-                ends = parted(balanced_ends(points, count, self.order, norm.p))
+                points, ends = _free_ends(points, count, self.order, norm.p)
             coefficients = least_squares_spline(points, ends, self.order)
         places = (ends[1:-1] - a) / (b - a) if self.knots == "free" else None
         function = BSplines(
             coefficients=np.array(coefficients), places=places, domain=(a, b), order=self.order
         )
-        return Approximant(function, ends.size - 1, 64.0, function.connectivity, notes=notes)
+        pieces = np.unique(ends).size - 1
+        return Approximant(function, pieces, 64.0, function.connectivity, notes=notes)
+
+
+def _free_ends(
+    points: Quadrature, count: int, order: int, p: float
+) -> tuple[Quadrature, np.ndarray]:
+    """Ends that balance the error, a jump's place `order` times: there the spline jumps too.
+
+    With the target's quadrature, cut at those jumps.
+    """
+    found = None if points.sampled else jumps(points)
+    chosen = 0 if found is None else min(found.places.size, (count - 1) // order)
+    if found is None or chosen == 0:
+        return points, parted(balanced_ends(points, count, order, p))
+    largest = found.largest(chosen)
+    rest = largest.removed_from(points)
+    places = largest.places
+    ends = np.sort(np.concatenate([balanced_ends(rest, count - order * chosen, order, p), places]))
+    if not apart(ends).all():
+        # Other knots make way for the jumps.
+        near = np.min(np.abs(ends[:, None] - places), axis=1)
+        near[[0, -1]] = np.inf
+        least = 1e-9 * (points.upper - points.lower)
+        ends = parted(np.sort(np.concatenate([ends[near > least], places])))
+        if not np.isin(places, ends).all():
+            return points, parted(balanced_ends(points, count, order, p))
+    ends = np.sort(np.concatenate([ends, np.repeat(places, order - 1)]))
+    return points._replace(mesh=np.union1d(points.mesh, places)), ends
