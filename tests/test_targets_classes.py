@@ -406,6 +406,32 @@ def test_wrong_types():
     np.testing.assert_array_equal(old.values, new.values)
 
 
+def test_classes_by_name():
+    known = {
+        "lipschitz": targets.Lipschitz(),
+        "Hoelder:0.5": targets.Hoelder(0.5),
+        "sobolev:2": targets.Sobolev(2.0),
+        "sobolev:2,inf": targets.Sobolev(2.0, math.inf),
+        "besov:1.5,1,1": targets.Besov(1.5, 1.0, 1.0),
+        "bv": targets.BoundedVariation(),
+        "piecewise-smooth:2,3": targets.PiecewiseSmooth(2.0, 3),
+    }
+    for name, cls in known.items():
+        assert targets.get_class(name) == cls
+    assert {name.partition(":")[0] for name in targets.class_names()} == {
+        name.partition(":")[0].lower() for name in known
+    }
+    for name, text in {
+        "continuous": "must name a class of functions: lipschitz, hoelder:s",
+        "hoelder": "numbers like hoelder:s; got ''",
+        "hoelder:x": "numbers like hoelder:s; got 'x'",
+        "lipschitz:2": "numbers like lipschitz; got '2'",
+        "hoelder:-1": "positive and finite",
+    }.items():
+        with pytest.raises(ValueError, match=text):
+            targets.get_class(name)
+
+
 def test_where_a_class_is_not_compact():
     assert targets.BoundedVariation().why_not_compact(2.0) == ""
     assert "jump" in targets.BoundedVariation().why_not_compact(math.inf)

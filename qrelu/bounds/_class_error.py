@@ -104,7 +104,7 @@ def class_error(
             "`class_error(function_class, ...)` must be a class of functions; got "
             f"{function_class!r:.80}. Use one of `targets`, such as `targets.Lipschitz()`."
         )
-    if function_class.variables != 1:
+    if function_class.dimension != 1:
         raise ValueError(
             "`class_error(function_class, ...)` must be a class of functions of one variable; got "
             f"{function_class.name}."

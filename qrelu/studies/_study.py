@@ -232,10 +232,10 @@ class Study(eqx.Module):
 
 
 def _check_class(function_class: AbstractFunctionClass, norm: AbstractNorm) -> None:
-    if function_class.variables != 1:
+    if function_class.dimension != 1:
         raise ValueError(
             "`Study(targets=...)` must hold classes of functions of one variable; "
-            f"{function_class.name} has {function_class.variables}."
+            f"{function_class.name} has {function_class.dimension}."
         )
     if why := function_class.why_not_compact(norm.p):
         raise ValueError(

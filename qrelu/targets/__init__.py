@@ -12,6 +12,8 @@ from ._besov_class import Besov as Besov
 from ._builtin import Builtin as Builtin
 from ._builtin import Facts as Facts
 from ._cartoon import cartoon as cartoon
+from ._class_names import class_names as class_names
+from ._class_names import get_class as get_class
 from ._data import Data as Data
 from ._files import read_data as read_data
 from ._function import Function as Function

@@ -99,11 +99,6 @@ class Besov(AbstractFunctionClass):
         )
 
     @property
-    def variables(self) -> int:
-        """The dimension."""
-        return self.dimension
-
-    @property
     def wavelet(self) -> str:
         """The wavelets, by PyWavelets' name: the shortest ones that are regular enough."""
         return next((w for w, r in _REGULAR.items() if r > self.smoothness), "db8")

@@ -43,9 +43,6 @@ class AbstractFunctionClass(eqx.Module):
     - `domain`: the interval, or an interval of each variable.
     """
 
-    radius: eqx.AbstractVar[float | int]
-    domain: eqx.AbstractVar[tuple[float, float]]
-
     @property
     @abc.abstractmethod
     def name(self) -> str:
@@ -58,7 +55,17 @@ class AbstractFunctionClass(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def variables(self) -> int:
+    def radius(self) -> float | int:
+        """The radius of the ball."""
+
+    @property
+    @abc.abstractmethod
+    def domain(self) -> tuple[float, float]:
+        """The interval, that of each variable."""
+
+    @property
+    @abc.abstractmethod
+    def dimension(self) -> int:
         """The number of variables of its functions."""
 
     @abc.abstractmethod
@@ -218,10 +225,10 @@ class AbstractFunctionClass(eqx.Module):
         return tuple(found)
 
     def _of_one_variable(self, call: str) -> None:
-        if self.variables != 1:
+        if self.dimension != 1:
             raise ValueError(
                 f"`{call}` must be asked of a class of functions of one variable; this one has "
-                f"{self.variables}. `bounds.encoding_rate` knows it; draw in one dimension."
+                f"{self.dimension}. `bounds.encoding_rate` knows it; draw in one dimension."
             )
 
 

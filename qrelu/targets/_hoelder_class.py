@@ -72,7 +72,7 @@ class Lipschitz(AbstractFunctionClass):
         return 1.0
 
     @property
-    def variables(self) -> int:
+    def dimension(self) -> int:
         """1."""
         return 1
 
@@ -133,7 +133,7 @@ class Hoelder(AbstractFunctionClass):
         return f"|{f}(x) - {f}(y)| <= {r} {power} and |f| <= {r}"
 
     @property
-    def variables(self) -> int:
+    def dimension(self) -> int:
         """1."""
         return 1
 

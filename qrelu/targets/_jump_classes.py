@@ -70,7 +70,7 @@ class BoundedVariation(AbstractFunctionClass):
         return f"variation and |f| <= {self.radius:g}"
 
     @property
-    def variables(self) -> int:
+    def dimension(self) -> int:
         """1."""
         return 1
 
@@ -161,7 +161,7 @@ class PiecewiseSmooth(AbstractFunctionClass):
         return f"{self.radius:g} times the ball of C^{self.smoothness:g} but for {points}"
 
     @property
-    def variables(self) -> int:
+    def dimension(self) -> int:
         """1."""
         return 1
 
@@ -340,11 +340,6 @@ class Cartoon(AbstractFunctionClass):
     def definition(self) -> str:
         """The condition in a line."""
         return f"two C^{self.smoothness:g} parts with a C^{self.smoothness:g} boundary"
-
-    @property
-    def variables(self) -> int:
-        """The dimension."""
-        return self.dimension
 
     def why_not_compact(self, p: float) -> str:
         """Empty but for the sup norm."""

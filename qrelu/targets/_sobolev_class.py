@@ -85,11 +85,6 @@ class Sobolev(AbstractFunctionClass):
         derivative = "f'" if self.smoothness == 1 else f"f^({self.smoothness:g})"
         return f"||f||_{self.p:g} and ||{derivative}||_{self.p:g} <= {self.radius:g}"
 
-    @property
-    def variables(self) -> int:
-        """The dimension."""
-        return self.dimension
-
     def why_not_compact(self, p: float) -> str:
         """Empty if $m > d (1/p - 1/q)$ for the norm of $L^q$."""
         return not_compact(self.smoothness, self.p, self.dimension, p)
