@@ -22,6 +22,7 @@ from ._app import (
     sentences,
     use_float64,
 )
+from ._classes import CLASS_BITS, CLASS_SIZES, EXPLAINED, about_bits, classes, heading
 from ._known import known as show_known
 from ._targets import CLASSICS, FAMILIES, SOLVERS, TRAINED, family_named
 
@@ -30,6 +31,7 @@ TARGETS = ("exp", "sine", "runge", "sqrt")
 SIZES, SIZES_OF_SEARCHES, SIZES_OF_TRAINED = "24:1536", "12:96", "24:384"
 SEVERAL = ("trained:greedy",)
 SEEDS = "0,1,2"  # where training is random
+BITS = "4,6,8,matched,theory"
 LARGEST = 1_000_000  # connectivity; a fit of that size takes minutes
 
 
@@ -43,6 +45,19 @@ def rate(
             help="A built-in function (see `qrelu targets`) or your own as module:function. "
             f"Repeatable. Without it: {', '.join(TARGETS)}.",
         ),
+    ] = None,
+    function_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            help="A class of functions instead: lipschitz, hoelder:s, sobolev:m,p, besov:s,p,q, bv "
+            "or piecewise-smooth:s,jumps. Repeatable. Hard functions are drawn anew for each size.",
+        ),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Functions drawn from a class. Without it: 8."),
     ] = None,
     domain: Annotated[
         tuple[float, float] | None,
@@ -72,14 +87,15 @@ def rate(
     ] = None,
     norm: Annotated[str, typer.Option(metavar="NORM", help="l1, l2 or sup.")] = "l2",
     bits: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="RULES",
             help="How to round: numbers of bits, `matched` (fewest bits that keep the error "
             "within 10 %), `theory` (the step that provably keeps the rate), `theory:2` (where the "
-            "rate is not known and should be 2), or `none`.",
+            f"rate is not known and should be 2), or `none`. Without it: {BITS}; for classes "
+            f"{CLASS_BITS}.",
         ),
-    ] = "4,6,8,matched,theory",
+    ] = None,
     family: Annotated[
         list[str] | None,
         typer.Option(
@@ -121,11 +137,15 @@ def rate(
     with sentences(USAGE, ASKING):
         use_float64()
         if known:
-            _refuse_beside_known(target, domain, data, family, out)
+            _refuse_beside_known(target, function_class, domain, data, family, out)
             return show_known(json)
         from .. import families, norms, studies
 
-        found = _targets(target, domain, data, x, y, missing)
+        if draws is not None and not function_class:
+            raise ValueError("`--draws` must come with a class; add `--class lipschitz`.")
+        alone = function_class and not (target or data or domain)
+        found = [] if alone else _targets(target, domain, data, x, y, missing)
+        found += classes(function_class)
         if not family:
             several = all(item.dimension > 1 for item in found)
             family = list(SEVERAL if several else FAMILIES)
@@ -133,10 +153,11 @@ def rate(
         asked = _seeds(seed or (SEEDS if _trained(family) else "0"))
         study = studies.Study(
             targets=found,
-            families=_families(family, bits, families),
-            sizes=_sizes(size or _default_sizes(family)),
+            families=_families(family, bits or (CLASS_BITS if alone else BITS), families),
+            sizes=_sizes(size or (CLASS_SIZES if alone else _default_sizes(family))),
             norm=norms.get(norm),
-            seeds=asked if _trained(family) else asked[:1],
+            seeds=asked if _trained(family) or function_class else asked[:1],
+            draws=8 if draws is None else draws,
         )
         _say_before(study, asked)
         directory = _default_directory(study) if out is None else out
@@ -185,8 +206,9 @@ def _refuse_several(targets: Sequence[Any], names: Sequence[str]) -> None:
                 )
 
 
-def _refuse_beside_known(target, domain, data, family, out) -> None:
-    given = {"target": target, "domain": domain, "data": data, "family": family, "out": out}
+def _refuse_beside_known(target, function_class, domain, data, family, out) -> None:
+    given = {"target": target, "class": function_class, "domain": domain, "data": data}
+    given |= {"family": family, "out": out}
     used = [f"--{word}" for word, value in given.items() if value is not None]
     if used:
         raise ValueError(
@@ -311,7 +333,8 @@ def _print_tables(result, study) -> None:
     rates = result.rates()
     for target in study.targets:
         rows = rates.filter(rates["target"] == target.name).to_dicts()
-        head = f"{_title(target)} on {_box(target)}, {study.norm.name} error"
+        head = heading(target, study.norm.name, study.draws)
+        head = head or f"{_title(target)} on {_box(target)}, {study.norm.name} error"
         terminal.print(Text(head, "bold"))
         for family in dict.fromkeys(row["family"] for row in rows):
             here = [row for row in rows if row["family"] == family]
@@ -337,6 +360,8 @@ def _print_tables(result, study) -> None:
                     terminal.print(Padding(Text(f"{row['rule']}: {_verdict(row)}"), (0, 0, 0, 2)))
             terminal.print()
     terminal.print(Text(_explained(rates)))
+    if bits := about_bits(result):
+        terminal.print(Text(" ".join([EXPLAINED, *bits])))
 
 
 def _box(target) -> str:
@@ -438,6 +463,7 @@ def _print_json(result, directory, paths) -> None:
             "figure": str(paths["png"]),
             "environments": result.environments().to_dicts(),
             "rates": result.rates().to_dicts(),
+            "encodability": result.encodability().to_dicts(),
             "table": result.table().to_dicts(),
         }
     )
