@@ -21,8 +21,8 @@ import numpy as np
 from qrelu import bounds, codes, families, fit_rate, norms, targets
 from qrelu.rates import slope
 
-COUNTS = (4, 8, 16, 32, 64)
-DRAWS = 3
+COUNTS = (8, 16, 32, 64, 128, 256)
+DRAWS = 2
 FAMILIES = ("uniform-knot", "free-knot", "linear-spline", "piecewise-constant", "db2")
 # The path code is also asked for this accuracy.
 EXACT = 400

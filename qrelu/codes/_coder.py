@@ -1,4 +1,9 @@
-"""Bits with their probabilities to a string of bits and back, by constriction's range coder."""
+"""Bits with their probabilities to a string of bits and back, by constriction's range coder.
+
+It keeps an interval of 64-bit numbers. A bit that is 1 with probability p takes the upper part of
+it, above 1 + floor((1 - p) (2^24 - 2)) of 2^24 parts, or else the lower one; when the interval is
+shorter than 2^32, the highest 32 bits of its lower end are written and all is shifted by them.
+"""
 
 import math
 from collections.abc import Sequence
