@@ -114,6 +114,7 @@ def draw(path, table, floors, names, neurons, bits) -> None:
         len(names),
         figsize=(3.4 * len(names), 2.6 * len(neurons)),
         sharex=True,
+        sharey="row",
         squeeze=False,
     )
     for row, n in zip(axes, neurons, strict=True):
