@@ -11,8 +11,8 @@ from .._misc import as_domain
 
 # Values of atoms at nodes that are kept from step to step: 2 GiB. More are computed in each step.
 _KEPT = 2**28
-# Values that are computed at once.
-_BLOCK = 2**22
+# Values that are computed at once: 1 MiB, which stays in the cache and on one core.
+_BLOCK = 2**17
 
 
 class AbstractDictionary(eqx.Module):
@@ -208,4 +208,6 @@ class Scores:
 
 def values(w: np.ndarray, b: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Atoms at nodes, shape $(K, n)$."""
-    return np.maximum(w @ nodes.T + b[:, None], 0.0)
+    found = w @ nodes.T
+    found += b[:, None]
+    return np.maximum(found, 0.0, out=found)
