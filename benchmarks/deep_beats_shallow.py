@@ -5,8 +5,11 @@ shallow network is `FreeKnot`'s, within 1.02 of the best known error. Each searc
 `training.fit_deep`, which grows what the call before found, and is timed. Claims: at most 0.75
 (exp(3x)), 0.85 (sin(2 pi x)), 0.8 (Runge) and 0.5 (sin(16 pi x)) of the shallow error.
 
+With `--rate` the widths are 3 to 12, each grown from the one before, nothing is claimed, and the
+rates fitted to the deep and the shallow errors stand beside each other; `--figure` draws them.
+
 Run it: `python benchmarks/deep_beats_shallow.py [--rounds 150] [--seed 0] [--targets exp sine]
-[--seconds 100]`. The claims are for two quiet cores.
+[--seconds 100] [--rate] [--figure path.png]`. The claims are for two quiet cores.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import time
 import jax
 import numpy as np
 
-from qrelu import families, norms, targets, training
+from qrelu import families, norms, rates, targets, training
 
 WANTED = {"exp": 0.75, "sine": 0.85, "runge": 0.8, "sin(16 pi x)": 0.5}
 
@@ -28,21 +31,39 @@ def target_of(name):
     return targets.get(name)
 
 
+def draw(path, found) -> None:
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(found), figsize=(3.4 * len(found), 3.4), squeeze=False)
+    for axis, (name, rows) in zip(axes[0], found.items(), strict=True):
+        sizes, shallow, deep = np.array(rows).T
+        for errors, word, marker in ((shallow, "one hidden layer", "o"), (deep, "three", "s")):
+            axis.loglog(sizes, errors, marker=marker, label=word)
+        axis.set(title=name, xlabel="connectivity")
+    axes[0][0].set_ylabel("L2 error")
+    axes[0][0].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=150)
     parser.add_argument("--seconds", type=float, default=100.0, help="for each search, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--targets", nargs="+", default=list(WANTED))
-    parser.add_argument("--widths", type=int, nargs="+", default=[4, 5, 6])
+    parser.add_argument("--widths", type=int, nargs="+", default=None)
+    parser.add_argument("--rate", action="store_true")
+    parser.add_argument("--figure", default=None)
     arguments = parser.parse_args()
+    widths_of = arguments.widths or (range(3, 13) if arguments.rate else (4, 5, 6))
     print(platform.platform(), platform.python_version(), end=" ")
     print(*(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "numpy", "qrelu")))
     print(f"{'target':>14}{'width':>7}{'size':>6}{'shallow':>12}{'deep':>12}{'ratio':>8}{'s':>8}")
-    missed = []
+    missed, rows = [], {name: [] for name in arguments.targets}
     for name in arguments.targets:
         target, key, found = target_of(name), jax.random.key(arguments.seed), None
-        for width in arguments.widths:
+        for width in widths_of:
             widths = (1, width, width, width, 1)
             begin = time.perf_counter()
             found = training.fit_deep(
@@ -61,10 +82,20 @@ def main() -> None:
             ratio = float(found.error) / error
             row = f"{name:>14}{width:7d}{size:6d}{error:12.6f}{float(found.error):12.6f}"
             print(f"{row}{ratio:8.3f}{spent:8.1f}", flush=True)
-            if ratio > WANTED[name]:
+            rows[name].append((size, error, float(found.error)))
+            if ratio > WANTED[name] and not arguments.rate:
                 missed.append((name, width, ratio))
+        if len(rows[name]) > 3:
+            sizes, *both = np.array(rows[name]).T
+            for word, errors in zip(("shallow", "deep"), both, strict=True):
+                fitted = rates.fit_rate(sizes, errors)
+                print(f"{name:>14} {word:>8}: gamma {fitted.gamma:.3f} in {fitted.interval}")
+                print(f"{'':>14} {fitted.verdict}", flush=True)
+    if arguments.figure:
+        draw(arguments.figure, rows)
     assert not missed, missed
-    print("all claims hold")
+    if not arguments.rate:
+        print("all claims hold")
 
 
 if __name__ == "__main__":
