@@ -21,6 +21,7 @@ _BERNSTEIN = "classical (Bernstein: singularities and best polynomials), recalle
 _LEGENDRE = "derived (closed form of the Legendre coefficients)"
 _FOURIER = "derived (closed form of the Fourier coefficients)"
 _NONLINEAR = "[devore1998], recalled: best M-term approximation and Besov spaces"
+_EDGE = "[donoho2001], recalled: wavelets at a curved edge"
 _SELF_SIMILAR = "derived (self-similar: the error on dyadic cells in closed form)"
 
 _BOUNDED = "coefficients are bounded and each moves the function by at most a power of M"
@@ -166,6 +167,9 @@ def _wavelets(add, L2) -> None:
     add(_waves_and_a_jump(6.0, 0.5), haar, L2, _doubling(32, 6), 1.0, _NONLINEAR, _DEEP)
     db2 = wavelet("db2")
     add(_waves_and_a_jump(100.0, 0.02), db2, L2, _doubling(128, 5), 2.0, _NONLINEAR, _DEEP)
+    # A curve meets of order 2^q squares of level q, each with a coefficient of order 2^-q.
+    plane = families.TensorWavelet()
+    add(targets.cartoon(), plane, L2, _doubling(64, 4), 0.5, _EDGE, _POSITIONS)
 
 
 def _absolute() -> AbstractTarget:
