@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-# Five sizes, each with a fit for every draw. Rules that follow one function are not asked of a class:
+# Five sizes, each with a fit for every draw. Rules that follow one function suit no class:
 # `matched` would keep the error of each draw, also of those that are reproduced.
 CLASS_SIZES, CLASS_BITS = "24:384", "8,12"
 
