@@ -346,6 +346,7 @@ def test_bad_input_gets_a_sentence():
     fitted = families.Polynomial().fit(target, 8, norm=norms.L2())
     for call, match in (
         (lambda: codes.encode(np.sin), "must get an Approximant, a formula"),
+        (lambda: codes.load(None), r"`codes.load\(path\)`"),
         (lambda: codes.decode(b"abc"), "must get a Code; got bytes"),
         (lambda: codes.shortest("free-knot", target, 0.1), "must get a family, for example"),
         (lambda: codes.shortest(families.FreeKnot(), target, "0.1"), "must be a positive number"),

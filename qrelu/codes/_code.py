@@ -2,12 +2,10 @@
 
 import hashlib
 import math
-import os
-import pathlib
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from .._misc import write_atomically
+from .._misc import file_path, write_atomically
 
 MAGIC = b"qrelu c1"
 # Magic, kind, domain, number of bits, checksum.
@@ -52,17 +50,17 @@ class Code(NamedTuple):
         digest = hashlib.sha256(_HEADER.pack(*front, bytes(8)) + self.payload).digest()[:8]
         return _HEADER.pack(*front, digest) + self.payload
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: Any) -> None:
         r"""Write the code to a file, whole or not at all.
 
         **Arguments:**
 
         - `path`: the file; an existing one is replaced.
         """
-        write_atomically(pathlib.Path(path), self.data)
+        write_atomically(file_path("Code.save(path)", path), self.data)
 
 
-def load(path: str | os.PathLike) -> Code:
+def load(path: Any) -> Code:
     r"""Read a code that `Code.save` wrote.
 
     **Arguments:**
@@ -78,7 +76,7 @@ def load(path: str | os.PathLike) -> Code:
     - `ValueError`: for a file that is cut off, damaged or of another kind.
     - `FileNotFoundError`: when there is no such file.
     """
-    place = pathlib.Path(path)
+    place = file_path("codes.load(path)", path)
     return from_bytes(place.name, place.read_bytes())
 
 
@@ -95,7 +93,7 @@ def from_bytes(name: str, data: bytes) -> Code:
         raise refuse(f"{begins}, which is another format")
     if len(data) < _HEADER.size:
         raise refuse(f"this one is cut off in its header, after {len(data)} bytes")
-    _, kind, lower, upper, bits, digest = _HEADER.unpack_from(data)
+    _, kind, lower, upper, bits, _ = _HEADER.unpack_from(data)
     payload = data[_HEADER.size :]
     code = Code(kind, (lower, upper), payload, bits)
     if len(payload) < -(-bits // 8):
@@ -104,5 +102,4 @@ def from_bytes(name: str, data: bytes) -> Code:
         raise refuse("this one is damaged: its checksum is wrong")
     if len(payload) != -(-bits // 8) or not (math.isfinite(lower) and math.isfinite(upper)):
         raise refuse("its payload does not have the length that its header says")
-    del digest
     return code

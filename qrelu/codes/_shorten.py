@@ -59,8 +59,7 @@ def shortest_line(
     if free:
         _free(search)
     _equal(search, least)
-    for bits, _, lifted in sorted(search.found, key=lambda f: f[:2]):
-        del bits
+    for _, _, lifted in sorted(search.found, key=lambda f: f[:2]):
         knots, values = knots_and_values(lifted, target.domain)
         error = float(norm.between(knots, values, target))
         if error <= accuracy:
