@@ -132,7 +132,8 @@ class _Search:
         self, target: AbstractTarget, widths: tuple[int, ...], rng: np.random.Generator, end: float
     ):
         self.target, self.rng, self.end = target, rng, end
-        self.box = tuple(np.atleast_1d(np.asarray(end, np.float64)) for end in target.domain)
+        lower, upper = (np.atleast_1d(np.asarray(edge, np.float64)) for edge in target.domain)
+        self.box = (lower, upper)
         least = _POINTS[(target.dimension > 1) + (target.dimension > TENSOR)]
         self.needed = max(least, int(_PER_PARAMETER * count_of(widths)))
         raw = points_of(target, self.needed)
