@@ -110,11 +110,15 @@ def test_a_decoder_written_by_hand_reads_the_same(monkeypatch):
 
 
 def test_files_of_the_first_version_are_read():
-    """Two payloads as they were written once, and their values worked out from the format."""
+    """Payloads as they were written once, with values worked out from the format."""
     code = codes.Code(2, (-1.0, 1.0), bytes.fromhex("8c76c3c0"), 26)
     found = codes.decode(code)
     assert found.basis == "legendre" and np.array_equal(found.coefficients, [1.5, -0.75, 0.25])
     assert codes.encode(found) == code
+    rough = np.array([5, -3, 40, 0, 0, 1, -17, 300, 2, -90]) / 16
+    spline = families.BSplines(coefficients=rough, places=None, domain=(0.0, 1.0), order=2)
+    payload = codes.encode(spline).payload.hex()
+    assert payload == "2e3c9dfe332bcd1587f347c6d7"
     line = codes.Code(7, (0.0, 1.0), bytes.fromhex("871cea80360fe45398cfe6d8"), 94)
     network = codes.decode(line)
     # Of order 2, step 2^-9, growing: the base 2 (128 P_0 + 43 P_1) steps, residuals -171, -42, -21
