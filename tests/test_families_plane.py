@@ -216,3 +216,14 @@ def test_the_cartoon_has_its_norm_and_an_edge():
     assert abs(found - target.l2) <= found.uncertainty < 1e-5
     with pytest.raises(ValueError, match="jumps by"):
         families.TensorWavelet().fit(target, 16, norm=norms.Sup())
+
+
+@pytest.mark.parametrize("order", ["total", "tensor", "hyperbolic"])
+def test_the_first_pairs_are_those_of_a_brute_search(order):
+    from qrelu.families._tensor import _ORDERS, _first
+
+    size = 700
+    pairs = [(i, j) for i in range(size) for j in range(size)]
+    keys = [int(_ORDERS[order](np.array(i), np.array(j))) for i, j in pairs]
+    judge = [pair for _, pair in sorted(zip(keys, pairs, strict=True))[:size]]
+    assert [tuple(pair) for pair in _first(size, size, _ORDERS[order]).tolist()] == judge

@@ -18,6 +18,8 @@ _NODES, _CELLS = 4, 256
 _ROUNDING = 16
 # The highest frequency that is searched.
 _HIGHEST = 128
+# The highest index of a pair.
+_LONGEST = 2048
 
 _ORDERS = {
     "total": lambda i, j: i + j,
@@ -197,10 +199,8 @@ class TensorFourier(AbstractFamily):
 
 def _first(size: int, count: int, key) -> np.ndarray:
     """The first pairs in the order of a key, as rows."""
-    # A pair among the first M has (i + 1)(j + 1) at most of order M: a square of side M is enough.
-    side = min(count, size)
-    if side > _CELLS:
-        side = min(side, 4 * math.isqrt(size) + 4)
+    # In all orders an index among the first M is below M, and below M / log M where M is large.
+    side = min(count, size, _LONGEST)
     i, j = np.divmod(np.arange(side * side), side)
     order = np.lexsort((i, key(i, j)))[:size]
     return np.stack([i[order], j[order]], axis=1)
