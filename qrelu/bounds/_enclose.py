@@ -9,11 +9,12 @@ import equinox as eqx
 import numpy as np
 
 from ..networks import ReLUNetwork, pieces
-from ._cells import UNIT, bound_cells, evaluation_radius, values_at
+from ._cells import bound_cells, evaluation_radius, values_at
 from ._checks import as_positive
 from ._enclosure import Enclosure
+from ._halving import halve
 from ._line import cut_segment
-from ._outward import Number
+from ._outward import UNIT, Number
 from ._pair import Layers, as_box, as_layers, as_network, check_pair
 from ._polygons import cut_rectangle
 from ._rational import exact_values, round_down, round_up
@@ -21,6 +22,8 @@ from ._search import branch_and_bound
 
 # How many candidates are checked with rationals for the witness.
 _CANDIDATES = 4
+# Rounding errors of evaluation need no sharper bound below this share of the difference.
+_SMALL = 2.0**-10
 
 
 class _Found(NamedTuple):
@@ -134,6 +137,8 @@ def _find(a: Layers, b: Layers, lower_end, upper_end, gap, budget: int, seconds)
 def _on_segment(a: Layers, b: Layers, start, end, budget: int, gap: Number, late) -> _Found:
     cells, complete = cut_segment(a, b, start, end, budget, late)
     bounds = bound_cells(a, b, cells, np.zeros(len(cells)))
+    if complete:
+        cells, bounds = halve(a, b, cells, bounds, budget - len(cells), late)
     best = np.argsort(-bounds.near)[:_CANDIDATES]
     candidates = cells[best, bounds.vertex[best]]
     upper = float(bounds.upper.max())
@@ -218,8 +223,11 @@ def _best(a: Layers, b: Layers, candidates: np.ndarray) -> tuple[float, np.ndarr
         unit = max(a.arithmetic.unit, b.arithmetic.unit)
         if unit > 0:
             # Both the exact and the computed value lie within the radius of the center.
-            radii = values_at(a, x[None])[1] + values_at(b, x[None])[1]
-            error = 2 * float(radii[output, 0])
+            for sharp in (False, True):
+                radii = [values_at(layers, x[None], sharp=sharp)[1] for layers in (a, b)]
+                error = 2 * float((radii[0] + radii[1])[output, 0])
+                if error <= _SMALL * value:
+                    break
             # The subtraction of computed outputs rounds once more, and so does this one.
             value = (value - error) * (1 - 2 * unit) if math.isfinite(error) else 0.0
         if value > best[0]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._cells import gamma
+from ._outward import gamma
 from ._planes import Plane, Span, chord, lower_plane, negative, positive, upper_plane
 
 # Arrays have the units first and the boxes last: one matrix product serves all boxes.

@@ -9,6 +9,16 @@ import numpy as np
 
 Number: TypeAlias = float | int | np.number
 
+# Half a unit in the last place of float64, in which the bounds themselves are computed.
+UNIT = 2.0**-53
+TINY = float(np.finfo(np.float64).tiny)
+
+
+def gamma(n: int, unit: float) -> float:
+    """n u / (1 - n u), rounded upwards; infinity where it means nothing."""
+    product = n * unit
+    return math.inf if product >= 1 else product / (1 - product) * (1 + 8 * UNIT)
+
 
 # The result of one rounded operation on non-negative numbers lies at most half a unit in the last
 # place below the true one, so the next float is an upper bound. In JAX arrays the same is had with

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from ..networks import ReLUNetwork
-from ._cells import UNIT, evaluation_radius, unit_sizes, values_at
+from ._cells import evaluation_radius, unit_sizes, values_at
 from ._checks import as_numbers
+from ._outward import UNIT
 from ._pair import EXACT, Layers, as_layers, as_network, check_pair
 from ._search import as_pair, ascend, bound_batch, in_blocks
 

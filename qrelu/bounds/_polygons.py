@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cells import UNIT
+from ._outward import UNIT
 from ._pair import Layers, product
 
 # Cells that are cut together, at most, and numbers in one of their arrays: a processor's cache.

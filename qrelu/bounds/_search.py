@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..networks import ReLUNetwork, deepen, pad
-from ._cells import UNIT
 from ._joint import Pair, joint_bounds
 from ._open_boxes import OpenBoxes
+from ._outward import UNIT
 from ._pair import Layers
 
 # Boxes per call: their intermediate results fit into a processor's cache. The calls of one step run
