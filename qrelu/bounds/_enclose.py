@@ -171,7 +171,7 @@ def _by_search(a: Layers, b: Layers, lower, upper, gap, budget: int, seconds) ->
 # On the cells whose bound exceeds the difference that is attained, the exact pieces of both
 # networks give the exact supremum: an affine function is largest at an end.
 def _refined(a: Layers, b: Layers, cells: np.ndarray, upper: np.ndarray, lower: float) -> float:
-    axis = int((cells[-1, 1] > cells[0, 0]).argmax())
+    axis = int((cells[:, 1] > cells[:, 0]).any(0).argmax())
     survive = upper > lower
     largest = float(upper[~survive].max(initial=0.0))
     fixed = cells[0, 0].copy()
