@@ -104,8 +104,9 @@ def kind_of(function: Any) -> int:
     kind = _KINDS.get(type(function))
     if kind is None:
         raise TypeError(
-            "`encode(function)` must get an Approximant, a formula of a family or a ReLUNetwork; "
-            f"got {type(function).__name__}. Pass what `family.fit(...)` returned."
+            "`encode(function)` must get an Approximant, a formula in one variable or a "
+            f"ReLUNetwork; got {type(function).__name__}. Pass what `family.fit(...)` returned; "
+            "formulas on boxes have no code."
         )
     return kind
 
