@@ -59,11 +59,7 @@ class TensorPolynomial(AbstractFamily):
     @property
     def name(self) -> str:
         """What tables show."""
-        return (
-            f"polynomial, {self.order} degree"
-            if self.order == "total"
-            else (f"polynomial, {self.order}")
-        )
+        return f"polynomial, {self.order}" + (" degree" if self.order == "total" else "")
 
     @property
     def minimum_size(self) -> int:
