@@ -418,11 +418,11 @@ def test_the_measured_bits_of_the_chain_are_no_more_than_enough():
         (lambda: bounds.input_radius(1.0, 0.0), "lower <= upper"),
         (lambda: bounds.input_radius([0.0], [1.0, 2.0]), "one shape"),
         (lambda: bounds.input_radius(0.0, 1.0, 0.5), "at least 1"),
-        (lambda: bounds.bits_by_depth([0], 1.0, 0.1), "positive integers"),
+        (lambda: bounds.bits_by_depth([0], 1.0, 0.1), "depths=....*positive integer; got 0"),
         (lambda: bounds.chain_lipschitz([-1.0], 1.0), "non-negative"),
         (
             lambda: bounds.parameter_lipschitz((1, 1), 1.0, 1.0, nonzeros=[(1, -1, 1)]),
-            "not negative",
+            "nonzeros=....*non-negative integer; got -1",
         ),
     ],
 )
