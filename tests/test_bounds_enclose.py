@@ -83,7 +83,7 @@ def _points(rng, lower, upper, count):
 WIDTHS = [(1, 6, 1), (1, 5, 5, 2), (2, 6, 1), (2, 4, 4, 2), (3, 5, 4, 1), (4, 6, 2), (3, 4), (2, 3)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from(WIDTHS),

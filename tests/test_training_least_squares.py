@@ -187,11 +187,12 @@ def test_layers_are_the_network():
     layers = random_layers(widths, x, rng)
     vector = join(layers)
     assert vector.size == count_of(widths) == 4 + 4 + 12 + 3 + 3 + 1
-    network = to_network(layers, (-2.0, 3.0), 0.7, 2.5)
+    box = (np.array([-2.0]), np.array([3.0]))
+    network = to_network(layers, box, 0.7, 2.5)
     want = 0.7 + 2.5 * values(layers, x)
     got = np.asarray(realize(network, (-2 + 5 * x)[:, None]))[:, 0]
     np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
-    back = join(from_network(network, (-2.0, 3.0), 0.7, 2.5))
+    back = join(from_network(network, box, 0.7, 2.5))
     np.testing.assert_allclose(back, vector, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(values(balanced(layers), x), values(layers, x), atol=1e-10)
     wide = embedded(layers, (1, 6, 5, 1), x, rng)
