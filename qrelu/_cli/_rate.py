@@ -27,6 +27,7 @@ from ._known import known as show_known
 from ._targets import CLASSICS, FAMILIES, SOLVERS, TRAINED, family_named
 
 TARGETS = ("exp", "sine", "runge", "sqrt")
+TARGETS_OF_SEARCHES = ("exp",)  # a search for every size and seed takes seconds
 # Sizes where training is slow, and families that serve functions of several variables.
 SIZES, SIZES_OF_SEARCHES, SIZES_OF_TRAINED = "24:1536", "12:96", "24:384"
 SEVERAL = ("trained:greedy",)
@@ -43,7 +44,8 @@ def rate(
             "-t",
             metavar="NAME",
             help="A built-in function (see `qrelu targets`) or your own as module:function. "
-            f"Repeatable. Without it: {', '.join(TARGETS)}.",
+            f"Repeatable. Without it: {', '.join(TARGETS)}; {', '.join(TARGETS_OF_SEARCHES)} where "
+            "networks are searched for.",
         ),
     ] = None,
     function_class: Annotated[
@@ -144,7 +146,8 @@ def rate(
         if draws is not None and not function_class:
             raise ValueError("`--draws` must come with a class; add `--class lipschitz`.")
         alone = function_class and not (target or data or domain)
-        found = [] if alone else _targets(target, domain, data, x, y, missing)
+        default = TARGETS_OF_SEARCHES if _searched(family or ()) else TARGETS
+        found = [] if alone else _targets(target, default, domain, data, x, y, missing)
         found += classes(function_class)
         if not family:
             several = all(item.dimension > 1 for item in found)
@@ -190,8 +193,12 @@ def _trained(names: Sequence[str]) -> bool:
 def _default_sizes(names: Sequence[str]) -> str:
     if not _trained(names):
         return SIZES
-    slow = any(name.startswith((f"{TRAINED}lm", f"{TRAINED}adam")) for name in names)
-    return SIZES_OF_SEARCHES if slow else SIZES_OF_TRAINED
+    return SIZES_OF_SEARCHES if _searched(names) else SIZES_OF_TRAINED
+
+
+def _searched(names: Sequence[str]) -> bool:
+    """Whether a network takes seconds."""
+    return any(name.startswith((f"{TRAINED}lm", f"{TRAINED}adam")) for name in names)
 
 
 def _refuse_several(targets: Sequence[Any], names: Sequence[str]) -> None:
@@ -219,6 +226,7 @@ def _refuse_beside_known(target, function_class, domain, data, family, out) -> N
 
 def _targets(
     names: Sequence[str] | None,
+    default: Sequence[str],
     domain: tuple[float, float] | None,
     data: pathlib.Path | None,
     x: str | None,
@@ -242,7 +250,7 @@ def _targets(
             "`--domain` must come with a function of your own (`--target module:function`); "
             "built-in functions and data have their domain."
         )
-    for name in names or (() if data is not None else TARGETS):
+    for name in names or (() if data is not None else default):
         found.append(targets.load(name, domain or (0.0, 1.0)) if ":" in name else targets.get(name))
     return found
 
