@@ -1,12 +1,14 @@
 """A picture by a formula: two smooth parts and a curved edge between them."""
 
 import math
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ._multivariate import Multivariate
+from ._rates import KnownRate
 
 # An ellipse: center, half axes, and the angle of the first axis.
 _CENTER, _AXES, _ANGLE = (0.45, 0.52), (0.34, 0.22), math.pi / 6
@@ -21,9 +23,9 @@ def cartoon() -> Multivariate:
 
     **Returns:**
 
-    The function, with its norm in $L^2$ in closed form.
+    The function, with its norm in $L^2$ in closed form, and its rate for wavelets there.
 
-    **Reference:** derived, the norm; [donoho2001] for functions of this kind.
+    **Reference:** derived, the norm; [donoho2001] for functions of this kind, the rate recalled.
     """
     # The integral of (1 - q/2)^2 over the ellipse is its area times that of (1 - u/2)^2 over
     # [0, 1], 7/12; that of x^2 its area times (center^2 + variance), and over the square 1/3.
@@ -39,7 +41,16 @@ def cartoon() -> Multivariate:
         l2=math.sqrt(square),
         description="1 - q/2 inside an ellipse, x_1/2 outside",
         difficulty="jumping",
+        known=_known,
     )
+
+
+def _known(kind: str, p: float) -> KnownRate | None:
+    # An edge meets of order 2^q squares of level q, each with a coefficient of order 2^-q; the
+    # smooth parts give 4^q of order 2^-2q at most. Of all these 1/t are above t.
+    if re.fullmatch(r"tensor-wavelet-.*-isotropic", kind) and p == 2:
+        return KnownRate(0.5, 0.0, "[donoho2001], recalled: wavelets at a curved edge")
+    return None
 
 
 def _values(x):

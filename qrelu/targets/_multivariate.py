@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from .._misc import as_domain
 from ._abstract import AbstractTarget
+from ._duck import exponent_of, kind_of
 from ._limits import Limit, no_limit
 from ._rates import KnownRate
 
@@ -31,12 +32,13 @@ class Multivariate(AbstractTarget):
     Points are arrays of shape (..., d) and values have the shape (...). What works in several
     variables (`norms.L1`, `L2` and `Sup`, `training.Trained`, `training.fit`,
     `training.orthogonal_greedy`) reads the `dimension`, the box `domain` and the values; what is
-    made for one variable refuses. No rate and no limit is known.
+    made for one variable refuses. No rate is known but what is declared, and no limit.
 
     - `domain`: the ends (lower, upper) of the box, two arrays of shape (d,).
     - `dimension`: d.
     - `l2`: the norm in L^2 of the box where a closed form is known, else None.
     - `description`, `difficulty`: one line and one word for tables.
+    - `known`: the rates that are proven, a function of a family's `kind` and a norm's `p`, or None.
     """
 
     fn: Callable = eqx.field(static=True)
@@ -46,6 +48,7 @@ class Multivariate(AbstractTarget):
     l2: float | None = eqx.field(static=True)
     description: str = eqx.field(static=True)
     difficulty: str = eqx.field(static=True)
+    known: Callable | None = eqx.field(static=True)
     breakpoints: tuple[float, ...] = eqx.field(static=True)
     singular_ends: tuple[bool, bool] = eqx.field(static=True)
     _takes_jax: bool = eqx.field(static=True)
@@ -60,6 +63,7 @@ class Multivariate(AbstractTarget):
         l2: float | None = None,
         description: str = "",
         difficulty: str = "",
+        known: Callable[[str, float], KnownRate | None] | None = None,
     ):
         r"""**Arguments:**
 
@@ -71,6 +75,8 @@ class Multivariate(AbstractTarget):
         - `name`: how tables and figures call it; the function's own name by default.
         - `l2`: its norm in L^2, if it is known.
         - `description`, `difficulty`: for tables.
+        - `known`: the proven rates, `(kind, p) -> KnownRate`, None for families and norms in which
+            none is known.
 
         **Raises:**
 
@@ -89,7 +95,7 @@ class Multivariate(AbstractTarget):
         self.name = ("function" if own == "<lambda>" else own) if name is None else name
         self.lower, self.upper = tuple(map(float, lower)), tuple(map(float, upper))
         self.l2 = l2
-        self.description, self.difficulty = description, difficulty
+        self.description, self.difficulty, self.known = description, difficulty, known
         self.breakpoints, self.singular_ends = (), (False, False)
         self._takes_jax = self._checked()
 
@@ -136,8 +142,8 @@ class Multivariate(AbstractTarget):
         return None
 
     def rate(self, family, norm) -> KnownRate | None:
-        """None: for a single function of several variables no rate is proven to be sharp."""
-        return None
+        """The declared rate; see `AbstractTarget.rate`."""
+        return None if self.known is None else self.known(kind_of(family), exponent_of(norm))
 
     def limit(self, norm, family, size: int) -> Limit:
         """None is known."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _products, _singular, _smooth
 from ._builtin import Builtin
+from ._cartoon import cartoon
 from ._multivariate import Multivariate
 
 # From easy to hard.
@@ -39,7 +40,9 @@ _PRODUCTS = (_products.sines, _products.gaussian, _products.gabor, _products.hat
 @lru_cache(maxsize=1)
 def _registry() -> dict[str, Builtin | Multivariate]:
     found = [make() for make in _MAKERS]
-    found += [make(d) for d in _products.DIMENSIONS for make in _PRODUCTS]
+    for d in _products.DIMENSIONS:
+        found += [make(d) for make in _PRODUCTS]
+        found += [cartoon()] if d == 2 else []
     return {target.name: target for target in found}
 
 
