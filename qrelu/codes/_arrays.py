@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._coder import Coder, Writer, natural, whole
+from ._coder import Coder, cheapest, natural, whole
 from ._integers import Integers
 
 # Codes of more bits than this are no codes of a grid: the numbers are written as they are.
@@ -124,14 +124,8 @@ def _period(codes: np.ndarray) -> int:
 
 def code_integers(coder: Coder, codes: np.ndarray, size: int) -> np.ndarray:
     """Whole numbers, as differences of the order for which they are shortest."""
-    order = 0
-    if isinstance(coder, Writer):
-        costs = []
-        for trial in range(min(_ORDERS, max(size, 1))):
-            writer = Writer()
-            _differences(writer, codes, size, trial)
-            costs.append(writer.entropy)
-        order = int(np.argmin(costs))
+    trials = range(min(_ORDERS, max(size, 1)))
+    order = cheapest(coder, [lambda c, k=k: _differences(c, codes, size, k) for k in trials])
     order = whole(coder, order, 2)
     return _differences(coder, codes, size, order)
 

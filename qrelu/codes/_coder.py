@@ -6,7 +6,7 @@ shorter than 2^32, the highest 32 bits of its lower end are written and all is s
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from constriction import stream  # type: ignore[attr-defined]
@@ -95,6 +95,18 @@ class Reader:
 
 
 Coder = Writer | Reader
+
+
+def cheapest(coder: Coder, ways: Sequence[Callable[[Coder], object]]) -> int:
+    """The number of the way to write that takes the fewest bits; a reader gets 0, and reads it."""
+    if not isinstance(coder, Writer):
+        return 0
+    costs = []
+    for way in ways:
+        trial = Writer()
+        way(trial)
+        costs.append(trial.entropy)
+    return int(np.argmin(costs))
 
 
 def _kept(chance: float) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..families import Barycentric, BSplines, OrthogonalSeries, WaveletSum, Waves
 from ._arrays import code_array, code_step, grid_of, plain
-from ._coder import Coder, Flag, Writer, natural, whole
+from ._coder import Coder, Flag, cheapest, natural, whole
 from ._integers import falling, positions
 from ._lifting import growing
 
@@ -63,15 +63,12 @@ def series(
     if not coder.bit(int(len(grids) == 2), 0.95):
         coefficients = plain(coder, given, count)
         return OrthogonalSeries(coefficients=coefficients, domain=domain, basis=_BASES[basis])
-    grows = 0
-    if isinstance(coder, Writer):
-        costs = []
-        for grid in grids:
-            writer = Writer()
-            code_step(writer, grid[0])
-            falling(writer, grid[1], count, grid[0])
-            costs.append(writer.entropy)
-        grows = int(costs[1] < costs[0])
+
+    def written(trial: Coder, grid: tuple[float, np.ndarray]) -> None:
+        code_step(trial, grid[0])
+        falling(trial, grid[1], count, grid[0])
+
+    grows = cheapest(coder, [lambda c, g=g: written(c, g) for g in grids])
     grows = coder.bit(grows, 0.5)
     step, codes = grids[grows] if function else (1.0, np.zeros(0, np.int64))
     step = code_step(coder, step)
@@ -122,17 +119,9 @@ def wavelets(
 
 
 def _tree_or_positions(coder: Coder, terms: np.ndarray, total: int) -> np.ndarray:
-    from ._coder import Writer
-
-    tree = 0
-    if isinstance(coder, Writer):
-        costs = []
-        for way in (positions, _tree):
-            trial = Writer()
-            way(trial, terms, total)
-            costs.append(trial.entropy)
-        tree = int(costs[1] < costs[0])
-    return (_tree if coder.bit(tree, 0.5) else positions)(coder, terms, total)
+    ways = (positions, _tree)
+    tree = cheapest(coder, [lambda c, w=w: w(c, terms, total) for w in ways])
+    return ways[coder.bit(tree, 0.5)](coder, terms, total)
 
 
 # Levels begin at powers of two, so that the halves of place k are the places 2 k and 2 k + 1. Place

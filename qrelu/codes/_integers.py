@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ._coder import Coder, Count, Flag, Writer, natural, whole
+from ._coder import Coder, Count, Flag, cheapest, natural, whole
 
 # With fewer places than one in so many they are always named by gaps.
 _SPARSE = 64
@@ -139,22 +139,20 @@ def positions(coder: Coder, places: np.ndarray, total: int) -> np.ndarray:
     after a chosen and after another one.
     """
     count = natural(coder, len(places))
-    if count == 0:
-        return np.zeros(0, np.int64)
     if count > total:
         raise ValueError(f"it names {count} places among {total}")
-    shorter = 0
+    return places_of(coder, places, count, total)
+
+
+def places_of(coder: Coder, places: np.ndarray, count: int, total: int) -> np.ndarray:
+    """As `positions`, for a number of places that is known."""
+    if count == 0:
+        return np.zeros(0, np.int64)
     if total > _SPARSE * count:
         return _by_gaps(coder, places, count, total)
-    if isinstance(coder, Writer):
-        costs = []
-        for way in (_by_gaps, _one_by_one):
-            trial = Writer()
-            way(trial, places, count, total)
-            costs.append(trial.entropy)
-        shorter = int(costs[1] < costs[0])
-    way = _one_by_one if coder.bit(shorter, 0.5) else _by_gaps
-    return way(coder, places, count, total)
+    ways = (_by_gaps, _one_by_one)
+    found = cheapest(coder, [lambda c, w=w: w(c, places, count, total) for w in ways])
+    return ways[coder.bit(found, 0.5)](coder, places, count, total)
 
 
 def _by_gaps(coder: Coder, places: np.ndarray, count: int, total: int) -> np.ndarray:
