@@ -57,10 +57,12 @@ def check_types(call: str, target: Any, norm: Any, *, several: bool = False) -> 
     if not isinstance(norm, AbstractNorm):
         cure = "Pass a norm, for example `norms.L2()`."
         raise TypeError(f"`{call}` must get a norm as `norm`; got {_in_words(norm)}. {cure}")
-    if target.dimension > 1 and not several:
+    dimension = target.dimension
+    if dimension > 1 and not several:
+        plane = "a family of two, such as `families.get('haar', 2)`, or " if dimension == 2 else ""
         raise ValueError(
-            f"`{call}` needs a function of one variable; `{target.name}` has {target.dimension}. "
-            'Use `training.Trained(solver="greedy")`, which serves any number.'
+            f"`{call}` needs a function of one variable; `{target.name}` has {dimension}. Use "
+            f'{plane}`training.Trained(solver="greedy")`, which serves any number.'
         )
 
 

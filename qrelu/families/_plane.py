@@ -15,6 +15,8 @@ _LINES = 8
 # Values at once.
 _BLOCK = 2**17
 
+_NETWORKS = 'Use a network of `training`, such as `training.Trained(solver="greedy")`.'
+
 Box = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -25,7 +27,7 @@ def plane(call: str, target: AbstractTarget, norm: AbstractNorm, one: str) -> Bo
     """
     check_types(call, target, norm, several=True)
     if target.dimension != 2:
-        cure = f"Use `{one}`." if target.dimension == 1 else "Use a network of `training`."
+        cure = f"Use `{one}`." if target.dimension == 1 else _NETWORKS
         raise ValueError(
             f"`{call}` needs a function of two variables; `{target.name}` has "
             f"{target.dimension}. {cure}"

@@ -7,6 +7,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,6 +19,7 @@ from ._abstract import AbstractTarget
 from ._domain import interior_points, interval
 from ._duck import exponent_of, kind_of, pieces_of
 from ._limits import Limit, no_limit, spline_limit
+from ._multivariate import Multivariate
 from ._rates import KnownRate
 from ._smoothness import Estimates, largest_curvature
 
@@ -277,6 +279,7 @@ def _checked(fn: Callable, x: np.ndarray, which: str, name: str) -> tuple[np.nda
                 f"({_first_line(error)}). Write it with `numpy` instead of `math`, `if` as "
                 "`numpy.where`, or wrap it in `numpy.vectorize`."
             ) from None
+        _refuse_several(fn, call, x, name)
         raise ValueError(
             f"{call} must take an array of points; {name} raised {type(error).__name__}: "
             f"{_first_line(error)}. Call it with `numpy.linspace({x[0]:g}, {x[-1]:g}, 5)` to see "
@@ -294,6 +297,7 @@ def _checked(fn: Callable, x: np.ndarray, which: str, name: str) -> tuple[np.nda
             f"(dtype {values.dtype}). Return a float array."
         )
     if values.shape != x.shape:
+        _refuse_several(fn, call, x, name)
         raise ValueError(
             f"{call} must return an array of the shape it was given; {name} returned shape "
             f"{values.shape} for {x.shape}. Return one value per point, for a constant "
@@ -319,6 +323,23 @@ def _checked(fn: Callable, x: np.ndarray, which: str, name: str) -> tuple[np.nda
     return values.astype(np.float64), in_jax
 
 
+def _refuse_several(fn: Callable, call: str, x: np.ndarray, name: str) -> None:
+    """An error for a function of several variables."""
+    if any(_takes_points(fn, x, d) for d in (2, 3, 16)):
+        raise ValueError(
+            f"{call} must take an array of points of one variable; {name} takes points of several, "
+            "of shape (n, d). Use `targets.Multivariate(fn, (0, 1), dimension=2)`."
+        )
+
+
+def _takes_points(fn: Callable, x: np.ndarray, d: int) -> bool:
+    try:
+        with np.errstate(all="ignore"):
+            return np.shape(fn(np.repeat(x[:, None], d, axis=1))) == x.shape
+    except _FOREIGN:
+        return False
+
+
 def _works_on_numbers(fn: Callable, x: float) -> bool:
     try:
         return isinstance(fn(x), int | float | np.number)
@@ -330,23 +351,24 @@ def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0].rstrip(".") if str(error) else "no message"
 
 
-def load(where: str, domain: Sequence[float | int]) -> AbstractTarget:
+def load(where: str, domain: Sequence[Any]) -> AbstractTarget:
     """The function that "module:function" names, imported from the working directory.
 
     **Arguments:**
 
     - `where`: "module:function" or "folder/file.py:function"; a target object may stand in place of
       a function and is returned as it is.
-    - `domain`: (lower, upper).
+    - `domain`: (lower, upper), two numbers; for a function of several variables two arrays of shape
+      (d,), the ends of its box.
 
     **Returns:**
 
-    The function as `Function`, named after `where`.
+    The function as `Function` or `Multivariate`, named after `where`.
 
     **Raises:**
 
-    - `ValueError`, `TypeError`: if the module or the name in it is not found, or if `Function`
-      refuses what is found.
+    - `ValueError`, `TypeError`: if the module or the name in it is not found, or if `Function` or
+      `Multivariate` refuses what is found.
     """
     call = f"`load({where!r})`"
     module_name, colon, attribute = where.rpartition(":")
@@ -367,6 +389,8 @@ def load(where: str, domain: Sequence[float | int]) -> AbstractTarget:
             f"{call} must name a function; {attribute!r} is {type(found).__name__}. "
             "Name a function of one array."
         )
+    if np.ndim(domain[0]) == 1:
+        return Multivariate(found, domain, name=attribute)
     return Function(found, domain, name=attribute)
 
 
