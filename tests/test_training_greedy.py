@@ -2,11 +2,18 @@
 
 from fractions import Fraction
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from qrelu import fit_rate, norms, realize, targets, training
-from qrelu.training import RandomReLUDictionary, ReLUDictionary, orthogonal_greedy
+from qrelu.training import (
+    AbstractDictionary,
+    RandomReLUDictionary,
+    ReLUDictionary,
+    orthogonal_greedy,
+)
 
 
 def _exact_greedy(f, atoms, weights, steps, normalize=False):
@@ -67,11 +74,74 @@ def test_networks_have_the_errors_that_are_stated():
         assert float(exact) == pytest.approx(error, rel=1e-7)  # kinks lie between cells
 
 
+def _sine(x):
+    return np.sin(2 * np.pi * x)
+
+
+def test_of_equally_good_atoms_the_first_is_taken():
+    # All atoms without a kink in [0, 1] have the product -+1/(2 pi) with the sine: its mean is
+    # zero. Once 1 and x are in the span, relu(x - t) and relu(t - x) are equally good.
+    biases = np.linspace(-2, 2, 81)
+    rule = norms.GaussLegendre((0, 1), cells=40, points=4)
+    for signs in ([1.0, -1.0], [-1.0, 1.0]):
+        dictionary = ReLUDictionary.product(signs, biases)
+        result = orthogonal_greedy(_sine, dictionary, range(1, 13), quadrature=rule)
+        first = 0.0 if signs[0] > 0 else 1.0  # x, or 1 - x
+        assert (result.directions[0, 0], result.biases[0]) == (signs[0], first)
+        assert (result.directions[2:, 0] == signs[0]).all()
+        turned = orthogonal_greedy(lambda x: _sine(1 - x), dictionary, [12], quadrature=rule)
+        assert np.array_equal(turned.directions, result.directions)
+    every = ReLUDictionary.product([1.0], biases)
+    spent = orthogonal_greedy(_sine, every, [20, 60], quadrature=rule)
+    # 19 kinks inside and two linear functions; the kink at 1/2 does nothing for an odd function.
+    assert spent.stopped == "after 20 neurons every atom is orthogonal to the residual"
+    assert spent.errors[0] == spent.errors[1]
+
+
+def test_the_table_of_a_paper():
+    dictionary = ReLUDictionary.product([1.0, -1.0], np.linspace(-2, 2, 401))
+    rule = norms.GaussLegendre((0, 1), cells=200, points=3)
+    result = orthogonal_greedy(_sine, dictionary, [2, 4, 8], quadrature=rule)
+    assert result.orders == pytest.approx(np.log2(result.errors[:-1] / result.errors[1:]))
+    # The first two atoms span 1 and x: |f - P f|^2 = 1/2 - 12 <f, x - 1/2>^2 = 1/2 - 3/pi^2.
+    assert result.errors[0] == pytest.approx(np.sqrt(1 / 2 - 3 / np.pi**2), rel=1e-9)
+    table = str(result).splitlines()
+    assert table[0].split() == ["n", "error", "order"] and len(table) == 4
+    assert table[1].split() == ["2", "4.427600e-01"] and table[2].split()[0] == "4"
+
+
+def test_functions_of_jax_keep_float64():
+    rule = norms.GaussLegendre((0, 1), cells=8, points=3)
+    dictionary = ReLUDictionary.product([1.0], np.linspace(-1, 0, 9))
+    with jax.enable_x64(False):
+        ours = orthogonal_greedy(lambda x: jnp.exp(x), dictionary, [5], quadrature=rule)
+    want = orthogonal_greedy(np.exp, dictionary, [5], quadrature=rule)
+    np.testing.assert_allclose(ours.history, want.history, rtol=1e-12)
+
+
+class _OwnDictionary(AbstractDictionary):
+    """A user's draws."""
+
+    dimension: int = 1
+    fixed: bool = False
+
+    def atoms(self, step):
+        return np.ones((4, 1)), -np.random.default_rng(step).random(4)
+
+
+def test_a_dictionary_of_ones_own():
+    rule = norms.GaussLegendre((0, 1), cells=8, points=3)
+    result = orthogonal_greedy(np.exp, _OwnDictionary(), [3], quadrature=rule)
+    assert result.networks[0].widths == (1, 3, 1) and (result.directions == 1).all()
+    for step, bias in enumerate(result.biases):
+        assert bias in -np.random.default_rng(step).random(4)
+
+
 def test_the_rate_of_smooth_functions():
     # n^-2 for ReLU atoms in one dimension, where kinks can be anywhere on a fine grid.
-    rule = norms.GaussLegendre((0, 1), cells=2048, points=2)
-    dictionary = ReLUDictionary.product([1.0, -1.0], np.linspace(-1, 1, 4097))
-    sizes = [8, 16, 32, 64, 128]
+    rule = norms.GaussLegendre((0, 1), cells=512, points=3)
+    dictionary = ReLUDictionary.product([1.0, -1.0], np.linspace(-1, 1, 1025))
+    sizes = [8, 16, 32, 64]
     result = orthogonal_greedy(targets.get("sine"), dictionary, sizes, quadrature=rule)
     assert not result.stopped
     assert abs(fit_rate(result.sizes, result.errors).gamma - 2) < 0.15
@@ -149,6 +219,7 @@ def test_random_atoms_meet_the_box_and_repeat():
         (lambda: _run(target=lambda x: x[:3]), ValueError, "one value per node"),
         (lambda: _run(target=lambda x: 1 / (x - x)), ValueError, "finite"),
         (lambda: _run(target="exp"), TypeError, "got str|Type-check"),
+        (lambda: _run(dictionary=([1.0], [0.0])), TypeError, "got tuple|Type-check"),
         (lambda: _run(polynomial=2), ValueError, "got 2|Type-check"),
         (lambda: _run(dictionary=ReLUDictionary([[1.0, 1.0]], [0.0])), ValueError, "dimension"),
     ],

@@ -16,7 +16,10 @@ _BLOCK = 2**17
 
 
 class AbstractDictionary(eqx.Module):
-    """What a greedy algorithm chooses from: atoms relu(direction . x + bias)."""
+    """What a greedy algorithm chooses from: atoms relu(direction . x + bias).
+
+    A dictionary of one's own has the method and the two properties below.
+    """
 
     @abc.abstractmethod
     def atoms(self, step: int) -> tuple[np.ndarray, np.ndarray]:
