@@ -65,9 +65,22 @@ def tabulated(t: np.ndarray, count: int, basis: str) -> np.ndarray:
     """The first `count` functions of a basis at parts t of the interval, (t, count)."""
     if basis == "legendre":
         return legendre.legvander(2 * t - 1, count - 1)
-    angle = 2 * math.pi * np.mod(t[:, None] * np.arange(count // 2 + 1), 1.0)
+    # e^(2 pi i k t) with k = width * i + j as a product of two: few exponentials for each point.
+    highest = count // 2
+    width = math.isqrt(highest) + 1
+    few, far = (
+        _circled(t[:, None] * k)
+        for k in (np.arange(width), width * np.arange(highest // width + 1))
+    )
+    waves = math.sqrt(2) * (far[:, :, None] * few[:, None, :]).reshape(t.size, -1)
     result = np.empty((t.size, count))
     result[:, 0] = 1.0
-    result[:, 1::2] = math.sqrt(2) * np.sin(angle[:, 1 : (count - 1 + 1) // 2 + 1])
-    result[:, 2::2] = math.sqrt(2) * np.cos(angle[:, 1 : (count - 1) // 2 + 1])
+    result[:, 1::2] = waves.imag[:, 1 : count // 2 + 1]
+    result[:, 2::2] = waves.real[:, 1 : (count - 1) // 2 + 1]
     return result
+
+
+def _circled(turns: np.ndarray) -> np.ndarray:
+    """Points of the unit circle after so many turns."""
+    angle = 2 * math.pi * (turns - np.floor(turns))
+    return np.cos(angle) + 1j * np.sin(angle)
