@@ -130,6 +130,8 @@ def _code(
 ) -> Any:
     real = fmt.working
     lowest, highest, shift = _limits(lattice, limits, fmt)
+    if xp is not np and _is_short(lattice, fmt):
+        return _nearest_short(x, step, lowest, highest, fmt)
     y = xp.where(xp.isnan(x) | (abs(x) < fmt.tiny), real(0), x)
     by_size = lattice.rounding in ("toward_zero", "stochastic")
     small = lattice.highest is not None and lattice.highest <= capacity(fmt) // 8
@@ -148,7 +150,7 @@ def _code(
         n = _floor(y, step, lowest, highest, shift, passes, fmt, xp)
     else:
         n = _nearest(y, step, lowest, highest, shift, passes, fmt, xp)
-    return n.astype(fmt.integer)
+    return xp.where(n == 0, real(0), n)  # no negative zero
 
 
 def _floor(y, step, lowest, highest, shift, passes, fmt: Format, xp: ModuleType) -> Any:
@@ -176,6 +178,30 @@ def _nearest(y, step, lowest, highest, shift, passes, fmt: Format, xp: ModuleTyp
         n = xp.where((side > 0) | ((side == 0) & even), lower, lower + 1)
         n = xp.clip(n, lowest, highest)
     return n
+
+
+# Bounded grids of a few bits, under a compiler, are what training rounds to in every step, so they
+# get the cheapest exact comparison. Let n be the floor of the guess and m = 2 n + 1, |m| < 2^11, so
+# that m times either half of s is a float. If m s_high and 2 y are within a factor of two of each
+# other, their difference d is exact (Sterbenz), and so is the sign of d + m s_low. If not, |d| is
+# at least half of |m s_high| and far above |m s_low|. So the sign below is that of m s - 2 y.
+#
+# A guess that is off crosses a grid value, where the quotient is far from every tie: n may be the
+# code below or that of the grid value itself, and the tie above either gives the same code. Numbers
+# below the smallest normal one are far below step / 2, flushed to zero or not. NaN stays NaN.
+def _is_short(lattice: Lattice, fmt: Format) -> bool:
+    few = lattice.highest is not None and lattice.highest < 2**10
+    return few and lattice.rounding == "nearest" and not lattice.mid_rise and fmt.precision >= 24
+
+
+def _nearest_short(y, step, lowest, highest, fmt: Format) -> Any:
+    n = jnp.floor(jnp.clip(y / step, lowest, highest - 1))
+    m = 2 * n + 1
+    s_high = _high_half(step, fmt, jnp)
+    side = (m * s_high - 2 * y) + m * (step - s_high)
+    odd = n * 0.5 != jnp.floor(n * 0.5)
+    up = (side < 0) | ((side == 0) & odd)
+    return n + jnp.where(up, fmt.working(1), fmt.working(0))  # the sum has no negative zero
 
 
 # Stochastic: the odd integer m is uniform below 2^p, p = 24 or 53, and u = m / 2^p. With the grid
@@ -211,7 +237,7 @@ def _quantized(
     wide = x.astype(fmt.working)
     code = _code(wide, step, lattice, fmt, xp, limits, noise)
     bounds = _limits(lattice, limits, fmt)
-    value = _value(code.astype(fmt.working), step, bounds.shift, fmt, xp)
+    value = _value(code, step, bounds.shift, fmt, xp)
     # Beyond the capacity the type is no finer than the grid, and the number is left as it is.
     # The selection also keeps compilers from fusing the product above into a later sum.
     keep = xp.isnan(wide)
@@ -231,7 +257,8 @@ def encode_numpy(
 ) -> Any:
     fmt = float_format(x.dtype)
     with np.errstate(all="ignore"):
-        return _code(x.astype(fmt.working), step, lattice, fmt, np, limits, noise)
+        code = _code(x.astype(fmt.working), step, lattice, fmt, np, limits, noise)
+        return code.astype(fmt.integer)
 
 
 def decode_numpy(
@@ -262,7 +289,8 @@ def encode_jax(
     noise: Any = None,
 ) -> jax.Array:
     fmt = float_format(np.dtype(x.dtype))
-    return _code(x.astype(fmt.working), step, lattice, fmt, jnp, limits, noise)
+    code = _code(x.astype(fmt.working), step, lattice, fmt, jnp, limits, noise)
+    return jnp.where(jnp.isnan(code), 0, code).astype(fmt.integer)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
