@@ -149,7 +149,11 @@ MISTAKES = {
     "inverted": (["--target", "cli_functions:wave", "--domain", "1", "0"], 2, "Swap the ends"),
     "empty": (["--target", "cli_functions:wave", "--domain", "1", "1"], 2, "positive length"),
     "domain of a built-in": (["--domain", "0", "2"], 2, "must come with a function of your own"),
-    "domain of words": (["--domain", "0", "x"], 2, "Invalid value for '--domain'"),
+    "domain of words": (
+        ["--target", "cli_functions:wave", "--domain", "0", "x"],
+        2,
+        "must be two finite numbers",
+    ),
     "not numeric": (["--data", "good.csv", "--y", "word"], 2, "column of numbers"),
     "constant": (["--data", "good.csv", "--y", "same"], 2, "is constant"),
     "no column": (["--data", "good.csv", "--y", "depth"], 2, "it has 'distance', 'height'"),

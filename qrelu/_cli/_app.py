@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -28,7 +28,15 @@ _OPTIONS = (
     (r"`(?:Data|read_data|targets\.read_data)\(([xy])=\.\.\.\)`", r"`--\1`"),
     (r"`(?:targets\.)?read_data\((.*?)\)`", "`--data`"),
     (r"`(?:Function|targets\.load)\(domain=\.\.\.\)`", "`--domain`"),
+    (r"`(?:Function\(fn=\.\.\.\)|Multivariate\(fn, \.\.\.\))`", "`--target`"),
+    (
+        r"Use `targets\.Multivariate\(fn, \(0, 1\), dimension=2\)`",
+        "Give the ends of its box: `--domain 0,0 1,1`",
+    ),
     (r"`Data`", "`--data`"),
+    (r"`\w+\(.*?\)\.fit\(target(?:, size(?:, norm=\.\.\.)?)?\)`", "the family"),
+    (r"Use `L1\(\)` or `L2\(\)`", "Use `--norm l1` or `--norm l2`"),
+    (r"Use `L2\(\)`", "Use `--norm l2`"),
     (r"`load_network\(path\)` must get a name", "`FILE` must have a name"),
     (r"`(?:load_network|load_packed|load_certificate)\(('[^`]*')\)` must get", r"\1 must be"),
     (r"`(?:load_network|load_packed|load_certificate|verify)\(('[^`]*')\)`", r"\1"),
@@ -123,6 +131,34 @@ def console():
 
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 110
     return Console(width=wide, highlight=False, soft_wrap=False)
+
+
+def ends_of(option: str, texts: tuple[str, str], count: int | None = None) -> tuple[Any, Any]:
+    """Both ends of an interval or a box, with one number per variable, `count` of them."""
+    import numpy as np
+
+    found = []
+    for text in texts:
+        try:
+            numbers = [float(word) for word in text.split(",")]
+        except ValueError:
+            numbers = [math.nan]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(
+                f"`{option}` must be two finite numbers, or two lists of them separated by commas; "
+                f"got {text!r}."
+            )
+        found.append(numbers)
+    most = max(map(len, found)) if count is None else count
+    for numbers, text in zip(found, texts, strict=True):
+        if len(numbers) not in (1, most):
+            what = "variables" if count is None else "inputs of the network"
+            raise ValueError(
+                f"`{option}` must have one number for all {what}, or one for each of the {most}; "
+                f"got {len(numbers)} in {text!r}."
+            )
+    lower, upper = (np.broadcast_to(np.array(numbers), (most,)).copy() for numbers in found)
+    return lower, upper
 
 
 def dump(value) -> None:

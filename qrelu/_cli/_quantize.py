@@ -10,7 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from ._app import ASKING, FAILURE, INTERRUPTED, RUNNING, USAGE, dump, fail, sentences, use_float64
+from ._app import (
+    ASKING,
+    FAILURE,
+    INTERRUPTED,
+    RUNNING,
+    USAGE,
+    dump,
+    ends_of,
+    fail,
+    sentences,
+    use_float64,
+)
 
 _PER = ("network", "layer", "channel")
 _ROUNDINGS = ("nearest", "feedback")
@@ -196,26 +207,7 @@ def _read(file: pathlib.Path, io: Any) -> Any:
 
 def _box(texts: tuple[str, str], inputs: int) -> tuple[Any, Any]:
     """Both ends with one number per input."""
-    import numpy as np
-
-    ends = []
-    for text in texts:
-        try:
-            numbers = [float(word) for word in text.split(",")]
-        except ValueError:
-            numbers = [math.nan]
-        if not all(map(math.isfinite, numbers)):
-            raise ValueError(
-                f"`--box` must be two finite numbers, or two lists of them separated by commas; "
-                f"got {text!r}."
-            )
-        if len(numbers) not in (1, inputs):
-            raise ValueError(
-                f"`--box` must have one number for all inputs, or one for each of the {inputs} "
-                f"inputs of the network; got {len(numbers)} in {text!r}."
-            )
-        ends.append(np.broadcast_to(np.array(numbers), (inputs,)).copy())
-    lower, upper = ends
+    lower, upper = ends_of("--box", texts, inputs)
     if (lower > upper).any():
         i = int((lower > upper).argmax())
         raise ValueError(f"`--box` must have LO <= HI; got {lower[i]:g} > {upper[i]:g}. Swap them.")

@@ -1,6 +1,5 @@
 """`qrelu rate`: how fast errors fall with size."""
 
-import math
 import pathlib
 import re
 import sys
@@ -15,16 +14,16 @@ from ._app import (
     INTERRUPTED,
     RUNNING,
     USAGE,
-    console,
     dump,
+    ends_of,
     fail,
-    in_options,
     sentences,
     use_float64,
 )
-from ._classes import CLASS_BITS, CLASS_SIZES, EXPLAINED, about_bits, classes, heading
+from ._classes import CLASS_BITS, CLASS_SIZES, classes
 from ._known import known as show_known
-from ._targets import CLASSICS, FAMILIES, SOLVERS, TRAINED, family_named
+from ._rate_tables import print_tables
+from ._targets import FAMILIES, PLANE, TRAINED, counted, family_named, serves, serving
 
 TARGETS = ("exp", "sine", "runge", "sqrt")
 TARGETS_OF_SEARCHES = ("exp",)  # a search for every size and seed takes seconds
@@ -62,8 +61,12 @@ def rate(
         typer.Option(metavar="N", help="Functions drawn from a class. Without it: 8."),
     ] = None,
     domain: Annotated[
-        tuple[float, float] | None,
-        typer.Option(metavar="A B", help="The interval for module:function. Without it: 0 1."),
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="The interval for module:function, without it 0 1; for a function of several "
+            "variables the ends of its box: 0,0 1,1.",
+        ),
     ] = None,
     data: Annotated[
         pathlib.Path | None,
@@ -104,9 +107,10 @@ def rate(
             "--family",
             "-f",
             metavar="NAME",
-            help=f"{', '.join((*FAMILIES, *CLASSICS))}; networks trained by {TRAINED} and "
-            f"{', '.join(SOLVERS)} ({TRAINED}lm:4: deep, four affine maps). Repeatable. Without "
-            f"it: {', '.join(FAMILIES)}; {', '.join(SEVERAL)} for functions of several variables.",
+            help=f"{', '.join(serving(1))} ({TRAINED}lm:4: networks trained, deep, four affine "
+            f"maps). For functions of two variables: {', '.join(PLANE)}; of any number: "
+            f"{', '.join(serving(3))}. Repeatable. Without it: {', '.join(FAMILIES)}; "
+            f"{', '.join(SEVERAL)} for functions of several variables.",
         ),
     ] = None,
     seed: Annotated[
@@ -152,11 +156,13 @@ def rate(
         if not family:
             several = all(item.dimension > 1 for item in found)
             family = list(SEVERAL if several else FAMILIES)
-        _refuse_several(found, family)
+        variables = _variables(found, family)
         asked = _seeds(seed or (SEEDS if _trained(family) else "0"))
         study = studies.Study(
             targets=found,
-            families=_families(family, bits or (CLASS_BITS if alone else BITS), families),
+            families=_families(
+                family, variables, bits or (CLASS_BITS if alone else BITS), families
+            ),
             sizes=_sizes(size or (CLASS_SIZES if alone else _default_sizes(family))),
             norm=norms.get(norm),
             seeds=asked if _trained(family) or function_class else asked[:1],
@@ -178,12 +184,12 @@ def rate(
         if json:
             _print_json(result, directory, paths)
         else:
-            _print_tables(result, study)
+            print_tables(result, study)
             print(f"Figure: {paths['png']} (and .svg)")
             print(f"Tables: {paths['table']}, {paths['rates']}", flush=True)
         _say_mixed(result)
     if result.table()["error"].null_count() == result.table().height:
-        fail("no network could be computed; the column `notes` of the table says why.", FAILURE)
+        fail("nothing could be computed; the column `notes` of the table says why.", FAILURE)
 
 
 def _trained(names: Sequence[str]) -> bool:
@@ -201,16 +207,25 @@ def _searched(names: Sequence[str]) -> bool:
     return any(name.startswith((f"{TRAINED}lm", f"{TRAINED}adam")) for name in names)
 
 
-def _refuse_several(targets: Sequence[Any], names: Sequence[str]) -> None:
-    """An error for a target of several variables beside a family of functions of one."""
+def _variables(targets: Sequence[Any], names: Sequence[str]) -> int:
+    """The number of variables of the targets; an error where a family does not serve it."""
     for target in targets:
-        for name in names if target.dimension > 1 else ():
-            if not name.startswith(TRAINED) or name == f"{TRAINED}shallow":
+        for name in names:
+            if not serves(name, target.dimension):
                 raise ValueError(
-                    f"`--family {name}` needs a function of one variable; {target.name} has "
-                    f"{target.dimension}. Use `--family trained:greedy`, trained:lm or "
-                    "trained:adam."
+                    f"`--family {name}` does not serve functions of {counted(target.dimension)}, "
+                    f"and {target.name} is one. These do: {', '.join(serving(target.dimension))}."
                 )
+    first, *others = targets
+    other = next((item for item in others if item.dimension != first.dimension), None)
+    classical = [name for name in names if not name.startswith(TRAINED)]
+    if other is not None and classical:
+        raise ValueError(
+            f"`--family {classical[0]}` must have targets of one number of variables, since it is "
+            f"another family for each; got {first.name} of {counted(first.dimension)} and "
+            f"{other.name} of {counted(other.dimension)}. Measure one after the other."
+        )
+    return first.dimension
 
 
 def _refuse_beside_known(target, function_class, domain, data, family, out) -> None:
@@ -227,12 +242,14 @@ def _refuse_beside_known(target, function_class, domain, data, family, out) -> N
 def _targets(
     names: Sequence[str] | None,
     default: Sequence[str],
-    domain: tuple[float, float] | None,
+    domain: tuple[str, str] | None,
     data: pathlib.Path | None,
     x: str | None,
     y: str | None,
     missing: str | None,
 ) -> list[Any]:
+    import numpy as np
+
     from .. import targets
 
     found = []
@@ -250,12 +267,32 @@ def _targets(
             "`--domain` must come with a function of your own (`--target module:function`); "
             "built-in functions and data have their domain."
         )
+    box = (0.0, 1.0) if domain is None else _box(domain)
     for name in names or (() if data is not None else default):
-        found.append(targets.load(name, domain or (0.0, 1.0)) if ":" in name else targets.get(name))
+        found.append(targets.load(name, box) if ":" in name else targets.get(name))
+        if name in own and domain is not None and not np.array_equal(found[-1].domain, box):
+            raise ValueError(
+                f"`--domain` must come with a function; {name} is a target with a domain of its "
+                "own. Leave the option out."
+            )
     return found
 
 
-def _families(names: Sequence[str], bits: str, families) -> list[Any]:
+def _box(domain: tuple[str, str]) -> tuple[Any, Any]:
+    """An interval as two numbers, or the ends of a box as two arrays."""
+    lower, upper = ends_of("--domain", domain)
+    if len(lower) == 1:
+        return float(lower[0]), float(upper[0])
+    if (lower >= upper).any():
+        i = int((lower >= upper).argmax())
+        raise ValueError(
+            f"`--domain` must have A < B in every variable; got {lower[i]:g} and {upper[i]:g} in "
+            f"variable {i + 1}."
+        )
+    return lower, upper
+
+
+def _families(names: Sequence[str], variables: int, bits: str, families) -> list[Any]:
     rules = []
     words = [word.strip().lower() for word in bits.split(",")]
     if "none" in words and len(words) > 1:
@@ -277,7 +314,7 @@ def _families(names: Sequence[str], bits: str, families) -> list[Any]:
                 f"`--bits` must be whole numbers, `matched`, `theory`, `theory:RATE` or "
                 f"`none`, separated by commas; got {word!r}."
             )
-    bases = [family_named(name, families) for name in names]
+    bases = [family_named(name, families, variables) for name in names]
     return [
         f for base in bases for f in (base, *(families.Quantized(base, rule) for rule in rules))
     ]
@@ -324,117 +361,6 @@ def _seeds(text: str) -> list[int]:
 def _default_directory(study) -> pathlib.Path:
     names = "-".join(re.sub(r"[^A-Za-z0-9.]+", "-", t.name).strip("-") for t in study.targets)
     return pathlib.Path("qrelu-runs") / f"{names[:48]}-{study.norm.name}-{study.fingerprint[:8]}"
-
-
-def _print_tables(result, study) -> None:
-    """One table per target; where the terminal is narrow, the verdicts stand below it."""
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    terminal = console()
-    # What does not fit is left out: first the verdicts (which follow below), then the intervals.
-    kept = [0, 1, 3, 4] if terminal.width < 60 else [0, 1, 2, 3, 4]
-    narrow = terminal.width < 90
-    kept += [] if narrow else [5]
-    headers = ("rule", "gamma", "interval", "error/limit", "bits", "verdict")
-    rates = result.rates()
-    for target in study.targets:
-        rows = rates.filter(rates["target"] == target.name).to_dicts()
-        head = heading(target, study.norm.name, study.draws)
-        head = head or f"{_title(target)} on {_box(target)}, {study.norm.name} error"
-        terminal.print(Text(head, "bold"))
-        for family in dict.fromkeys(row["family"] for row in rows):
-            here = [row for row in rows if row["family"] == family]
-            terminal.print(Text(_about(here[0]), "bold"))
-            table = Table(
-                box=None,
-                pad_edge=False,
-                header_style="bold",
-            )
-            for i in kept:
-                right = headers[i] in ("gamma", "error/limit", "bits")
-                table.add_column(
-                    headers[i],
-                    justify="right" if right else "left",
-                    min_width=12 if i == 0 else None,
-                    no_wrap=headers[i] != "verdict",
-                )
-            for row in here:
-                table.add_row(*(Text(_cells(row)[i]) for i in kept))
-            terminal.print(Padding(table, (0, 0, 0, 2)))
-            for row in here if narrow else ():
-                if row["gamma"] is None or row["model"] in ("power_log", "power_floor"):
-                    terminal.print(Padding(Text(f"{row['rule']}: {_verdict(row)}"), (0, 0, 0, 2)))
-            terminal.print()
-    terminal.print(Text(_explained(rates)))
-    if bits := about_bits(result):
-        terminal.print(Text(" ".join([EXPLAINED, *bits])))
-
-
-def _box(target) -> str:
-    """The domain in words."""
-    if target.dimension == 1:
-        a, b = map(float, target.domain)
-        return f"[{a:g}, {b:g}]"
-    sides = [f"[{a:g}, {b:g}]" for a, b in zip(*target.domain, strict=True)]
-    return f"{sides[0]}^{len(sides)}" if len(set(sides)) == 1 else " x ".join(sides)
-
-
-def _title(target) -> str:
-    """The target's name, and its formula where the name is not the formula."""
-    formula = getattr(target, "description", "").partition(";")[0].partition(" on [")[0]
-    return f"{target.name}: {formula}" if formula and formula != target.name else target.name
-
-
-def _explained(rates) -> str:
-    """The words of the tables, each in a sentence."""
-    established = rates.filter(rates["gamma"].is_not_null())
-    words = [
-        "gamma: the error falls like M^-gamma in the connectivity M, the number of nonzero weights "
-        "and biases."
-    ]
-    kinds = {
-        "envelope": "interval: what models and ranges of M allow for gamma, no confidence "
-        "interval.",
-        "t over replicates": "interval: 95 % confidence over the seeds.",
-    }
-    words += [kinds[kind] for kind in dict.fromkeys(established["interval_kind"].to_list())]
-    words.append("error/limit and bits (per weight): at the largest M of the row.")
-    return " ".join(words)
-
-
-def _about(row: dict[str, Any]) -> str:
-    """What is common to all rules of a family: its name, its proven rate, its limit."""
-    gamma, power = row["proven_gamma"], row["proven_log_power"]
-    theory = "unknown" if gamma is None else "exact" if math.isinf(gamma) else f"{gamma:g}"
-    theory += f", times (log M)^{power:g}" if power else ""
-    largest = "" if row["connectivity"] is None else f"   largest M: {row['connectivity']}"
-    return f"{row['family']}   theory: {theory}   limit: {row['limit_label']}{largest}"
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    established = row["gamma"] is not None
-    return [
-        row["rule"],
-        f"{row['gamma']:.3f}" if established else "-",
-        f"{row['lower']:.3f} to {row['upper']:.3f}" if established else "",
-        _ratio(row["error_over_limit"]),
-        "-" if row["bits_per_weight"] is None else f"{row['bits_per_weight']:.4g}",
-        _verdict(row),
-    ]
-
-
-def _verdict(row: dict[str, Any]) -> str:
-    """The verdict without gamma, which has a column of its own."""
-    words = re.sub(r"^the error falls like M\^-[\d.]+", "a rate", row["verdict"])
-    return in_options(words.replace("a rate (log M)", "a rate times (log M)"))
-
-
-def _ratio(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if value < 2 else f"{value:.3g}"
 
 
 def _say_before(study, asked: Sequence[int]) -> None:

@@ -25,9 +25,26 @@ CLASSICS = (
     "db4",
     "rational",
 )
-# Ways to train; a test compares them with the library.
+# The families of functions of two variables.
+PLANE = (
+    "polynomial",
+    "polynomial-tensor",
+    "polynomial-hyperbolic",
+    "fourier",
+    "fourier-largest",
+    "haar",
+    "db2",
+    "db3",
+    "db4",
+    "haar-hyperbolic",
+    "db2-hyperbolic",
+    "db3-hyperbolic",
+    "db4-hyperbolic",
+)
+# Ways to train, and those for any number of variables; a test compares them with the library.
 TRAINED = "trained:"
 SOLVERS = ("lm", "shallow", "greedy", "adam")
+OF_ANY = ("lm", "greedy", "adam")
 
 
 def targets(
@@ -44,18 +61,23 @@ def targets(
         from .. import targets as builtin
 
         measure = norms.get(norm)
-        columns = {name: family_named(name, families) for name in family or FAMILIES}
+        columns = family or FAMILIES
         rows = []
         for about in builtin.describe(None):
-            known = {
-                name: builtin.get(about.name).rate(family, measure)
-                for name, family in columns.items()
-            }
+            known = {}
+            for name in columns:
+                if serves(name, about.dimension):
+                    served = family_named(name, families, about.dimension)
+                    known[name] = builtin.get(about.name).rate(served, measure)
             rows.append((about, known))
     if json:
         dump(
             [
-                {**about._asdict(), "rates": {k: r and r._asdict() for k, r in known.items()}}
+                {
+                    **about._asdict(),
+                    "rates": {k: r and r._asdict() for k, r in known.items()},
+                    "families": serving(about.dimension),
+                }
                 for about, known in rows
             ]
         )
@@ -72,25 +94,47 @@ def targets(
             about.formula,
             _box(a, b, about.dimension),
             about.difficulty,
-            *(_known(r) for r in known.values()),
+            *(_known(known[name]) if name in known else "" for name in columns),
         )
     console().print(table)
     print(
         "A number g means that the error falls like M^-g in the connectivity M; `g and (log M)^b` "
-        "that it falls like M^-g (log M)^b; - is unknown."
+        "that it falls like M^-g (log M)^b; - is unknown; nothing stands where a family does not "
+        "serve so many variables."
     )
+    for words, variables in (("one variable", 1), ("two", 2), ("any number", 3)):
+        print(f"Families of functions of {words}: {', '.join(serving(variables))}.")
 
 
-def family_named(name: str, families):
+def serving(variables: int) -> tuple[str, ...]:
+    """The families of functions of so many variables."""
+    named = {1: (*FAMILIES, *CLASSICS), 2: PLANE}.get(variables, ())
+    solvers = SOLVERS if variables == 1 else OF_ANY
+    return (*named, *(f"{TRAINED}{solver}" for solver in solvers))
+
+
+def serves(name: str, variables: int) -> bool:
+    """Whether a family serves functions of so many variables; errors for what is no family."""
+    if name not in (*serving(1), *serving(2)):
+        family_named(name, None)
+    return ":".join(name.split(":")[:2]) in serving(variables)
+
+
+def counted(variables: int) -> str:
+    """A number of variables in words."""
+    return "one variable" if variables == 1 else f"{variables} variables"
+
+
+def family_named(name: str, families, variables: int = 1):
     """The family of that name; `trained:lm:4` has depth 4."""
     if name.startswith(TRAINED):
         return _trained(name)
-    if name not in (*FAMILIES, *CLASSICS):
+    if name not in (*FAMILIES, *CLASSICS, *PLANE):
         raise ValueError(
-            f"`--family` must be one of {', '.join((*FAMILIES, *CLASSICS))}, or {TRAINED} and one "
-            f"of {', '.join(SOLVERS)}; got {name!r}."
+            f"`--family` must be one of {', '.join(serving(1))}, or for functions of two variables "
+            f"one of {', '.join(PLANE)}; got {name!r}."
         )
-    return families.get(name)
+    return families.get(name, variables)
 
 
 def _trained(name: str):

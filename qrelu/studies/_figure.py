@@ -29,6 +29,7 @@ _Dash = Literal["-", "-."] | tuple[float, tuple[int, int]]
 _LIMIT = "#F0E442"  # that yellow, as a highlighter under the lines
 
 _SMALL = 6.8  # points: the labels inside a panel
+_TITLE = 50  # characters that fit above a panel
 
 
 class _Style(NamedTuple):
@@ -54,7 +55,7 @@ def draw(curves: Sequence[Curve], description: dict) -> Figure:
     """Draw all curves: rows are targets, columns are families, colors are rounding rules."""
     norm = description["norm"]["name"]
     targets = [item["name"] for item in description["targets"]]
-    titles = {item["name"]: _title(item) for item in description["targets"]}
+    described = {item["name"]: item for item in description["targets"]}
     families = list(dict.fromkeys(item["base"] for item in description["families"]))
     styles = _styles(list(dict.fromkeys(item["rule"] for item in description["families"])))
     width = max(3.5 * len(families), 5.6) + 0.7
@@ -70,13 +71,13 @@ def draw(curves: Sequence[Curve], description: dict) -> Figure:
             ax.tick_params(labelsize=8, which="both")
             here = [c for c in curves if (c.target, c.family) == (target, family)]
             _panel(ax, here, styles)
-            ax.set_title(f"{titles[target]}, {family}", fontsize=9)
+            ax.set_title(_title(described[target], family), fontsize=9)
         axes[i, 0].set_ylabel(_measured(norm, description["targets"][i]), fontsize=9)
     for i in range(len(targets)):
         _make_room([axes[i, j] for j in range(len(families))])
     _mark_sizes(axes, curves)
     for ax in axes[-1]:
-        ax.set_xlabel("connectivity M (nonzero weights and biases)", fontsize=8.5)
+        ax.set_xlabel("connectivity M (nonzero parameters)", fontsize=8.5)
     rows = _explain(figure, curves, styles, norm, width, height)
     # Margins in inches: everything has a known size, and measuring the text costs as much as
     # drawing the figure.
@@ -91,12 +92,13 @@ def draw(curves: Sequence[Curve], description: dict) -> Figure:
     return figure
 
 
-def _title(item: dict) -> str:
-    """A target's name, and its formula where it has one; the name of a class."""
-    if "draws" in item:
-        return item["name"]
-    formula = (item["what"].get("description") or "").partition(";")[0].partition(" on [")[0]
-    return f"{item['name']}: {formula}" if formula and formula != item["name"] else item["name"]
+def _title(item: dict, family: str) -> str:
+    """A target's name, its formula if there is one and room for it, and the family."""
+    formula = "" if "draws" in item else item["what"].get("description") or ""
+    formula = formula.partition(";")[0].partition(" on [")[0]
+    whole = f"{item['name']}: {formula}, {family}"
+    named = formula and formula != item["name"] and len(whole) <= _TITLE
+    return whole if named else f"{item['name']}, {family}"
 
 
 def _measured(norm: str, item: dict) -> str:
@@ -341,7 +343,7 @@ def _explain(figure, curves, styles, norm: str, width: float, height: float) -> 
         columnspacing=1.2,
     )
     figure.suptitle(
-        f"{norm} error of ReLU networks against their connectivity M",
+        f"{norm} error against the connectivity M",
         fontsize=12 if width > 7 else 11,
         y=1 - 0.12 / height,
     )
