@@ -5,6 +5,7 @@ The judges are exact rationals, dense points, and evaluation in other orders and
 
 import itertools
 import json
+import math
 from fractions import Fraction
 
 import equinox as eqx
@@ -325,9 +326,18 @@ def test_the_record_survives_json():
         ({"format": "other"}, '"format"'),
         ({"lower": record["upper"] * 2}, "lower <= upper"),
         ({"witness": [5.0, 0.0]}, "witness in the box"),
+        ({"witness": [0.0]}, "witness in the box"),
+        ({"box": "wide"}, "witness in the box"),
+        ({"upper": "1"}, "lower <= upper"),
+        ({"upper": math.nan}, "lower <= upper"),
+        ({"output": 0.5}, "whole numbers of outputs"),
+        ({"evaluation": "float32"}, "two words as `evaluation`"),
     ):
         with pytest.raises(ValueError, match=text):
             bounds.Enclosure.from_dict(record | change)
+    for other in (None, [record], "record"):
+        with pytest.raises(ValueError, match='"format"'):
+            bounds.Enclosure.from_dict(other)
     with pytest.raises(ValueError, match="misses the entries"):
         bounds.Enclosure.from_dict({k: v for k, v in record.items() if k != "witness"})
 

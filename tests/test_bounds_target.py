@@ -254,6 +254,8 @@ def test_records_go_through_json():
         bounds.TargetEnclosure.from_dict(bad)
     with pytest.raises(ValueError, match='must have "format"'):
         bounds.TargetEnclosure.from_dict({"format": "x"})
+    with pytest.raises(ValueError, match="witness in the box"):
+        bounds.TargetEnclosure.from_dict({**found.to_dict(), "box": None})
 
 
 CHAINS = [

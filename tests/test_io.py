@@ -1,7 +1,10 @@
 """Networks in files: what is written is read, what is damaged is refused."""
 
 import inspect
+import io as builtin_io
 import re
+import warnings
+import zipfile
 
 import jax.numpy as jnp
 import numpy as np
@@ -64,7 +67,9 @@ BAD = {
     "two weights": ({"a.0.weight": W, "b.0.weight": W}, "one weight per layer"),
     "no number": ({"weight": W}, "one number"),
     "foreign name": ({"layers.0.scale": W}, "one of `weight`"),
-    "integers": ({"0.weight": np.ones((2, 1), int)}, "finite floating-point"),
+    "integers": ({"0.weight": np.ones((2, 1), int)}, "numbers of float64.*holds int64"),
+    "complex numbers": ({"0.weight": W.astype(complex)}, "numbers of float64.*holds complex128"),
+    "words": ({"0.weight": W.astype(str)}, "numbers of float64"),
     "NaN": ({"0.weight": np.full((2, 1), np.nan)}, "finite floating-point"),
     "a convolution": ({"0.weight": np.ones((2, 1, 3))}, "matrices"),
     "widths": ({"0.weight": W, "1.weight": np.ones((1, 3))}, "affine maps of one network"),
@@ -89,6 +94,42 @@ def test_damaged_files(tmp_path, ending):
         path.write_bytes(data)
         with pytest.raises(ValueError, match="damaged or of another kind"):
             io.load_network(path)
+
+
+@pytest.mark.parametrize("case", ["one array", "the same name twice", "a text", "a zip of texts"])
+def test_archives_that_are_no_networks(tmp_path, case):
+    path, name = tmp_path / "net.npz", "0.weight.npy"
+    array = builtin_io.BytesIO()
+    np.save(array, W)
+    if case == "one array":
+        path.write_bytes(array.getvalue())
+    elif case == "a text":
+        path.write_text("0.weight")
+    else:
+        with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as file:
+            warnings.simplefilter("ignore")
+            for i in range(2):
+                twice = case == "the same name twice"
+                file.writestr(name if twice else f"{i}.weight", array.getvalue() if twice else "1")
+    with pytest.raises(
+        ValueError, match="`load_network\\('net.npz'\\)` must get a whole .npz file"
+    ):
+        io.load_network(path)
+
+
+def test_every_type_comes_back_and_bytes_of_other_machines_are_turned(tmp_path):
+    net = _random((2, 3, 1), jnp.bfloat16)
+    io.save_network(tmp_path / "net.safetensors", net)
+    read = io.load_network(tmp_path / "net.safetensors")
+    assert read.weights[0].dtype == jnp.bfloat16
+    np.testing.assert_array_equal(read.weights[0], net.weights[0])
+    with pytest.raises(ValueError, match="a .npz file holds; got bfloat16"):
+        io.save_network(tmp_path / "net.npz", net)
+    swapped = np.arange(2.0).reshape(2, 1).astype(">f4")
+    np.savez(tmp_path / "net.npz", **{"0.weight": swapped})
+    weight = io.load_network(tmp_path / "net.npz").weights[0]
+    assert weight.dtype.isnative
+    np.testing.assert_array_equal(weight, swapped)
 
 
 def test_a_pickle_is_never_loaded(tmp_path):

@@ -169,6 +169,25 @@ def test_any_change_of_the_packed_file_is_noticed(written):
             io.verify(place / "certificate.json")
 
 
+def test_a_file_that_promises_more_than_it_holds(written):
+    """Its checksum is right: nothing is made of the size that it claims."""
+    place, _ = written
+    tensors = safetensors.numpy.load((place / "packed.safetensors").read_bytes())
+    record = {"format": "qrelu packed network, version 1", "dtypes": "float64", "per_row": False}
+    record["widths"] = [1, 10**9, 10**9, 1]
+    rest = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    rest += b"".join(tensors[name].tobytes() for name in ("bits", "steps", "codes"))
+    record["sha256"] = hashlib.sha256(rest).hexdigest()
+    for text in (json.dumps(record), "[" * 100_000, "[]", "null"):
+        data = safetensors.numpy.save(tensors, {"qrelu": text})
+        (place / "packed.safetensors").write_bytes(data)
+        with pytest.raises(ValueError, match="damaged or of another kind"):
+            io.load_packed(place / "packed.safetensors")
+    (place / "certificate.json").write_text('{"format":' * 100_000)
+    with pytest.raises(ValueError, match="damaged or of another kind"):
+        io.load_certificate(place / "certificate.json")
+
+
 def test_a_packed_file_is_no_network_file_and_the_other_way_round(written):
     place, _ = written
     with pytest.raises(ValueError, match="packed already. `load_packed` reads it"):
@@ -197,7 +216,9 @@ def test_a_certificate_holds_and_says_what_was_proven(written):
     # Every entry is named once: nothing is checked in silence, or left out.
     named = {name.split(" ")[0] for name in (*done.proven, *done.trusted)}
     record = certificate.to_dict()
-    whole = set(record) - {"format", "claim", "sha256", "accuracy", "goal", "bits", "curve"}
+    whole = set(record) - {"format", "claim", "sha256", "enclosure", "bits", "curve"}
+    terms = {"format", "box", "evaluation", "assumptions"}  # what the bounds are about
+    whole |= {f"enclosure.{name}" for name in set(record["enclosure"]) - terms}
     whole |= {f"bits.{name}" for name in record["bits"]}
     assert named == whole | {f"curve.{name}" for name in record["curve"] if name != "bits"}
     # The files can be moved together, or one by one.
@@ -253,7 +274,9 @@ FORGED = {
     "fewer bits by theory": (_put("bits", "apriori", value=lambda b: b - 1), "theory alone does"),
     "more bits by theory": (_put("bits", "apriori", value=lambda b: b + 1), "theory alone does"),
     "no bits by theory": (_put("bits", "apriori", value=None), "theory alone does"),
-    "another goal": (_put("goal", value=0.01), "theory alone does not ask"),
+    "another goal": (_put("goal", value=0.01), "its goal, 0.01, is no accuracy and no error"),
+    "an output that is none": (_put("enclosure", "output", value=7), "there is no output 7"),
+    "half an output": (_put("enclosure", "output", value=0.5), "whole numbers of outputs"),
     "a smaller error by theory": (
         _put("curve", "apriori", 0, value=lambda e: 0.99 * e),
         "theory alone gives .* for 2 bits",
@@ -303,6 +326,7 @@ def test_a_wide_claim_leaves_no_room_for_half_of_the_truth(tmp_path):
             "upper": 0.51 * record["enclosure"]["upper"],
             "witness": [agreeing],
         }
+        record["goal"] = record["enclosure"]["upper"]
 
     _forge(tmp_path / "certificate.json", change)
     with pytest.raises(ValueError, match="too small: the networks differ by at least"):
@@ -409,6 +433,7 @@ def test_branch_and_bound_is_confirmed(tmp_path):
     upper = done.enclosure.lower * 0.999
     record["enclosure"]["upper"] = upper
     record["enclosure"].update(lower=0.0, witness=[0.5, 0.5, 0.5])
+    record["goal"] = upper
     record["claim"] = re.sub(r"than \S+,", f"than {upper!r},", record["claim"])
     rest = {name: value for name, value in record.items() if name != "sha256"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))

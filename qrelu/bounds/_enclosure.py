@@ -1,6 +1,7 @@
 """The record of a proven largest difference."""
 
 import dataclasses
+import operator
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,35 @@ import numpy as np
 from .._misc import shown
 
 _FORMAT = "qrelu enclosure, version 1"
+
+
+def read_entries(call: str, form: str, kind: Any, record: Any) -> dict[str, Any]:
+    """The entries of a record of proven bounds as `kind` holds them, checked."""
+    if not isinstance(record, dict) or record.get("format") != form:
+        got = record.get("format") if isinstance(record, dict) else type(record).__name__
+        raise ValueError(f'`{call}` must have "format": "{form}"; got {got!r}.')
+    names = [field.name for field in dataclasses.fields(kind)]
+    missing = [name for name in names if name not in record]
+    if missing:
+        raise ValueError(f"`{call}` misses the entries {missing}.")
+    values = {name: record[name] for name in names}
+    try:
+        lower, upper = (np.array(end, dtype=np.float64) for end in values["box"])
+        witness = np.array(values["witness"], dtype=np.float64)
+        for name in {"output", "boxes"} & set(names):
+            values[name] = operator.index(values[name])
+        whole = lower.shape == upper.shape == witness.shape == (len(witness),)
+        whole = whole and bool(((lower <= witness) & (witness <= upper)).all())
+        whole = whole and 0 <= values["lower"] <= values["upper"]
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
+        got = [values[name] for name in names if name in ("lower", "upper", "witness", "box")]
+        raise ValueError(
+            f"`{call}` must have 0 <= lower <= upper, a witness in the box, and whole numbers of "
+            f"outputs and boxes; got {got!r:.200}."
+        )
+    return {**values, "witness": witness, "box": (lower, upper)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,29 +126,13 @@ class Enclosure:
 
         - `ValueError`: for a dictionary of another kind, or bounds in the wrong order.
         """
-        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        values = read_entries("Enclosure.from_dict(record)", _FORMAT, Enclosure, record)
+        kinds = values["evaluation"]
+        if not (isinstance(kinds, list | tuple) and len(kinds) == 2):
             raise ValueError(
-                f'`Enclosure.from_dict(record)` must have "format": "{_FORMAT}"; got '
-                f"{record.get('format') if isinstance(record, dict) else type(record).__name__!r}."
+                f"`Enclosure.from_dict(record)` must have two words as `evaluation`; got {kinds!r}."
             )
-        names = [field.name for field in dataclasses.fields(Enclosure)]
-        missing = [name for name in names if name not in record]
-        if missing:
-            raise ValueError(f"`Enclosure.from_dict(record)` misses the entries {missing}.")
-        values = {name: record[name] for name in names}
-        lower, upper = (np.array(end, dtype=np.float64) for end in values["box"])
-        values["box"] = (lower, upper)
-        values["witness"] = np.array(values["witness"], dtype=np.float64)
-        first, second = values["evaluation"]
-        values["evaluation"] = (str(first), str(second))
-        result = Enclosure(**values)
-        inside = (lower <= result.witness) & (result.witness <= upper)
-        if not (0 <= result.lower <= result.upper and inside.all()):
-            raise ValueError(
-                "`Enclosure.from_dict(record)` must have 0 <= lower <= upper and a witness in the "
-                f"box; got {result.lower}, {result.upper} and {result.witness}."
-            )
-        return result
+        return Enclosure(**{**values, "evaluation": (str(kinds[0]), str(kinds[1]))})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Enclosure):

@@ -11,6 +11,7 @@ import numpy as np
 from .._misc import shown
 from ..networks import Pieces, pieces
 from ._checks import as_numbers, as_positive
+from ._enclosure import read_entries
 from ._expression import Expression
 from ._jet import flint, fraction_ball, middle_and_radius, upper_float
 from ._outward import Number
@@ -80,23 +81,8 @@ class TargetEnclosure:
 
         - `ValueError`: for a dictionary of another kind, or bounds in the wrong order.
         """
-        names = [f.name for f in dataclasses.fields(TargetEnclosure)]
-        if record.get("format") != _FORMAT or any(name not in record for name in names):
-            raise ValueError(
-                f'`TargetEnclosure.from_dict(record)` must have "format": "{_FORMAT}" and the '
-                f"entries {names}; got {sorted(record)}."
-            )
-        values = {name: record[name] for name in names}
-        values["witness"] = np.array(values["witness"], dtype=np.float64)
-        lower, upper = (np.array(end, dtype=np.float64) for end in values["box"])
-        values["box"] = (lower, upper)
-        inside = (lower <= values["witness"]) & (values["witness"] <= upper)
-        if not (0 <= values["lower"] <= values["upper"] and inside.all()):
-            raise ValueError(
-                "`TargetEnclosure.from_dict(record)` must have 0 <= lower <= upper and a witness "
-                f"in the box; got {values['lower']}, {values['upper']} and {values['witness']}."
-            )
-        return TargetEnclosure(**values)
+        call = "TargetEnclosure.from_dict(record)"
+        return TargetEnclosure(**read_entries(call, _FORMAT, TargetEnclosure, record))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TargetEnclosure):

@@ -197,7 +197,7 @@ def load_certificate(path: str | os.PathLike) -> FileCertificate:
         record = json.loads(place.read_bytes())
         if record["format"] != _FORMAT:
             raise ValueError(f"its format is {record['format']!r}")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{call} must get a certificate of qrelu; this file is damaged or of another kind. "
             f"({error})"
@@ -212,12 +212,7 @@ def load_certificate(path: str | os.PathLike) -> FileCertificate:
             network=FileRecord(**record["network"]),
             packed=FileRecord(**record["packed"]),
             enclosure=Enclosure.from_dict(record["enclosure"]),
-            **{
-                name: record[name]
-                for name in (
-                    "accuracy rounding per layers bits goal curve finished made_with".split()
-                )
-            },
+            **{name: record[name] for name in _PLAIN},
         )
         if certificate.to_dict() != record:
             raise ValueError("its sentence does not say what its numbers say")
@@ -274,8 +269,13 @@ def witness_problem(enclosure: Enclosure, a: ReLUNetwork, b: ReLUNetwork) -> str
             return f"the networks have {a.widths[i]} and {b.widths[i]} {name}"
     if len(enclosure.witness) != a.widths[0]:
         return f"the witness has {len(enclosure.witness)} numbers for {a.widths[0]} inputs"
+    if enclosure.output not in range(a.widths[-1]):
+        return f"there is no output {enclosure.output}"
     values = (realize_exact(net, enclosure.witness) for net in (a, b))
-    found = max(abs(v - w) for v, w in zip(*values, strict=True))
+    differences = [abs(v - w) for v, w in zip(*values, strict=True)]
+    if differences[enclosure.output] < enclosure.lower <= max(differences):
+        return f"output {enclosure.output} is not the one that differs at the witness"
+    found = max(differences)
     if found < enclosure.lower:
         return (
             f"at the witness the networks differ by {float(found):.6g}, which is less than the "

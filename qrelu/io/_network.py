@@ -5,8 +5,10 @@ import os
 import pathlib
 import re
 import zipfile
+import zlib
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -15,6 +17,12 @@ from .._misc import file_path, write_atomically
 from ..networks import ReLUNetwork, densify
 
 _ENDINGS = (".safetensors", ".npz")
+_BFLOAT16 = np.dtype(jnp.bfloat16)
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.float16), _BFLOAT16)
+# What a safetensors file calls its types.
+_TYPES = {f"{kind.upper()}{8 * n}": np.dtype(f"{kind}{n}") for kind in "iu" for n in (1, 2, 4, 8)}
+_TYPES |= {"F16": np.dtype("f2"), "F32": np.dtype("f4"), "F64": np.dtype("f8")}
+_TYPES |= {"BF16": _BFLOAT16, "BOOL": np.dtype(bool)}
 
 
 def save_network(path: str | os.PathLike, network: ReLUNetwork) -> None:
@@ -27,11 +35,11 @@ def save_network(path: str | os.PathLike, network: ReLUNetwork) -> None:
     **Arguments:**
 
     - `path`: a name that ends in `.safetensors` or `.npz`; an existing file is replaced.
-    - `network`: one network.
+    - `network`: one network, of float64, float32, float16 or (safetensors only) bfloat16.
 
     **Raises:**
 
-    - `ValueError`: for another ending, or a stack of networks.
+    - `ValueError`: for another ending, a type that the file cannot hold, or a stack of networks.
     - `TypeError`: for something else than a network.
     """
     place = _ending("save_network", path)
@@ -50,6 +58,13 @@ def save_network(path: str | os.PathLike, network: ReLUNetwork) -> None:
     for i, (w, b) in enumerate(zip(dense.weights, dense.biases, strict=True)):
         arrays[f"layers.{i}.weight"] = np.ascontiguousarray(w)
         arrays[f"layers.{i}.bias"] = np.ascontiguousarray(b)
+    types = {array.dtype for array in arrays.values()}
+    if not types <= set(_FLOATS) or (place.suffix == ".npz" and _BFLOAT16 in types):
+        raise ValueError(
+            f"`save_network(path, network)` must get parameters that a {place.suffix} file holds; "
+            f"got {', '.join(sorted(t.name for t in types))}. A .safetensors file takes float64, "
+            "float32, float16 and bfloat16."
+        )
     if place.suffix == ".npz":
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
@@ -103,10 +118,15 @@ def read_network(name: str, data: bytes) -> ReLUNetwork:
                 f"`load_network({place.name!r})` must find one {kind} per layer; {name!r} is a "
                 f"second one for layer {number}."
             )
-        if not (np.issubdtype(array.dtype, np.floating) and np.isfinite(array).all()):
+        if array.dtype not in _FLOATS:
+            raise ValueError(
+                f"`load_network({place.name!r})` must find numbers of float64, float32, float16 or "
+                f"bfloat16; {name!r} holds {array.dtype}."
+            )
+        if not np.isfinite(array).all():
             raise ValueError(
                 f"`load_network({place.name!r})` must find finite floating-point numbers; "
-                f"{name!r} holds {array.dtype} numbers, or NaN or infinity."
+                f"{name!r} holds NaN or infinity."
             )
         layers[number][kind] = array
     alone = [number for number, parts in layers.items() if "weight" not in parts]
@@ -145,27 +165,47 @@ def _ending(call: str, path: Any) -> pathlib.Path:
 
 
 def _read(place: pathlib.Path, data: bytes) -> dict[str, np.ndarray]:
-    damaged = (
-        f"`load_network({place.name!r})` must get a whole {place.suffix} file; this one is damaged "
-        "or of another kind."
-    )
+    read = _read_safetensors if place.suffix == ".safetensors" else _read_npz
     try:
-        if place.suffix == ".safetensors":
-            return safetensors.numpy.load(data)
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError
-            return {name: file[name] for name in file.files}
+        return read(data)
     except (
         safetensors.SafetensorError,
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
         KeyError,
         EOFError,
         OSError,
         ValueError,
     ) as error:
-        raise ValueError(f"{damaged} ({error})") from None
+        raise ValueError(
+            f"`load_network({place.name!r})` must get a whole {place.suffix} file; this one is "
+            f"damaged or of another kind. ({error})"
+        ) from None
+
+
+# safetensors.numpy does not read bfloat16.
+def _read_safetensors(data: bytes) -> dict[str, np.ndarray]:
+    return {
+        name: np.frombuffer(view["data"], _TYPES[view["dtype"]]).reshape(view["shape"])
+        for name, view in safetensors.deserialize(data)
+    }
+
+
+def _read_npz(data: bytes) -> dict[str, np.ndarray]:
+    if not data.startswith(b"PK"):
+        raise ValueError("it is no zip file")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        if len(set(file.files)) < len(file.files):
+            raise ValueError("two of its arrays have the same name")
+        arrays = {name: file[name] for name in file.files}
+    foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if foreign:
+        raise ValueError(f"{foreign[0]!r} in it is no array")
+    # Numbers in the order of another machine's bytes are brought to that of this one.
+    return {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in arrays.items()}
 
 
 def _role(place: pathlib.Path, name: str) -> tuple[int, str]:

@@ -152,7 +152,15 @@ def read_packed(name: str, data: bytes) -> Packed:
         if record["sha256"] != _digest(record, tensors):
             raise ValueError("its checksum is wrong")
         return _unpacked(record, tensors, len(data))
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (
+        safetensors.SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ValueError(
             f"`load_packed({name!r})` must get a whole file that `save_packed` wrote; this one is "
             f"damaged or of another kind. ({error})"
@@ -189,6 +197,8 @@ def _unpacked(record: dict[str, Any], tensors: dict[str, np.ndarray], size: int)
     dtypes = [dtypes] * len(shapes) if isinstance(dtypes, str) else dtypes
     if len(dtypes) != len(shapes) or not set(dtypes) <= set(_TYPES):
         raise ValueError(f"it has the types {dtypes}")
+    if sum(n * (m + 1) for n, m in zip(widths[1:], widths, strict=False)) > 8 * size:
+        raise ValueError(f"it is too short for the widths {widths}")
     numbers = [shape[0] if per_row else 1 for shape in shapes]
     grids = read_grids(tensors["bits"], tensors["steps"], numbers)
     parts = [

@@ -1,5 +1,6 @@
 """Checking a certificate again: the files, the grids, and the enclosure computed anew."""
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -20,6 +21,11 @@ from ._network import read_network
 from ._packed import read_packed
 from ._recheck import recheck, slack
 
+# What every verification proves, and what an enclosure says about how it was found.
+_PROVEN = "network packed accuracy goal layers".split()
+_PROVEN += [f"enclosure.{name}" for name in ("lower", "upper", "witness", "output")]
+_HOW = "method boxes gap complete seconds".split()
+
 
 class Verification(NamedTuple):
     r"""A certificate that holds.
@@ -30,8 +36,8 @@ class Verification(NamedTuple):
     - `enclosure`: the bounds, computed anew.
     - `network`, `packed`: the files that were checked.
     - `proven`: the entries that were proven or counted anew, by their names in the certificate.
-    - `trusted`: the entries that nothing but the checksum guards. What was measured at random
-        points is one of them, and how the network was made.
+    - `trusted`: the entries that nothing but the checksum guards: what was measured at random
+        points, how the enclosure was found, how the network was made.
     """
 
     certificate: FileCertificate
@@ -102,6 +108,8 @@ def verify(
             place,
             f"its error, {claimed.upper:.9g}, exceeds the accuracy {certificate.accuracy:.9g}",
         )
+    if certificate.goal not in (certificate.accuracy, claimed.upper):
+        raise _wrong(place, f"its goal, {certificate.goal}, is no accuracy and no error")
     problem = witness_problem(claimed, net, there.network)
     if problem:
         raise _wrong(place, problem)
@@ -119,9 +127,15 @@ def verify(
     found = recheck(certificate, net, again, curve)
     if found.problem:
         raise _wrong(place, found.problem)
-    proven = ("network", "packed", "enclosure", "layers", *(f"bits.{name}" for name in counted))
+    # The gap that was asked for, instead of the half of it that was tried.
+    complete = again.complete or again.upper <= (1 + claimed.gap) * again.lower
     return Verification(
-        certificate, again, first, second, (*proven, *found.proven), tuple(found.trusted)
+        certificate,
+        dataclasses.replace(again, gap=claimed.gap, complete=complete),
+        first,
+        second,
+        (*_PROVEN, *(f"bits.{name}" for name in counted), *found.proven),
+        (*(f"enclosure.{name}" for name in _HOW), *found.trusted),
     )
 
 
