@@ -111,7 +111,7 @@ class Enclosure:
         }
 
     @staticmethod
-    def from_dict(record: dict[str, Any]) -> "Enclosure":
+    def from_dict(record: Any) -> "Enclosure":
         """The enclosure that `to_dict` wrote.
 
         **Arguments:**

@@ -66,7 +66,7 @@ class TargetEnclosure:
         return {"format": _FORMAT, **record}
 
     @staticmethod
-    def from_dict(record: dict[str, Any]) -> "TargetEnclosure":
+    def from_dict(record: Any) -> "TargetEnclosure":
         """The enclosure that `to_dict` wrote.
 
         **Arguments:**
