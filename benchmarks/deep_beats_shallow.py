@@ -1,15 +1,16 @@
 """Three hidden layers from random starts against the best one hidden layer of equal connectivity.
 
 Widths 4, 5 and 6 (53, 76 and 103 parameters), the L^2 distance measured exactly for both sides; the
-shallow network is `FreeKnot`'s, within 1.02 of the best known error. Each search is one call of
-`training.fit_deep`, which grows what the call before found, and is timed. Claims: at most 0.75
-(exp(3x)), 0.85 (sin(2 pi x)), 0.8 (Runge) and 0.5 (sin(16 pi x)) of the shallow error.
+shallow network is `FreeKnot`'s, within 1.02 of the best known error. From random starts of width 3
+on, each width is one call of `training.fit_deep` that grows what the call before found; its time is
+that of all calls so far. Claims: at most 0.75 (exp(3x)), 0.85 (sin(2 pi x)), 0.8 (Runge) and 0.5
+(sin(16 pi x)) of the shallow error, after at most two minutes of processor time (of a core).
 
-With `--rate` the widths are 3 to 12, each grown from the one before, nothing is claimed, and the
-rates fitted to the deep and the shallow errors stand beside each other; `--figure` draws them.
+With `--rate` the widths are 3 to 12, nothing is claimed, and the rates fitted to the deep and the
+shallow errors stand beside each other; `--figure` draws them.
 
-Run it: `python benchmarks/deep_beats_shallow.py [--rounds 150] [--seed 0] [--targets exp sine]
-[--seconds 100] [--rate] [--figure path.png]`. The claims are for two quiet cores.
+Run it: `python benchmarks/deep_beats_shallow.py [--rounds 100] [--seed 0] [--targets exp sine]
+[--seconds 1000] [--rate] [--figure path.png]`.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import numpy as np
 from qrelu import families, norms, rates, targets, training
 
 WANTED = {"exp": 0.75, "sine": 0.85, "runge": 0.8, "sin(16 pi x)": 0.5}
+CLAIMED, LIMIT = (4, 5, 6), 120.0
 
 
 def target_of(name):
@@ -48,24 +50,27 @@ def draw(path, found) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=150)
-    parser.add_argument("--seconds", type=float, default=100.0, help="for each search, at most")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=1000.0, help="for each search, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--targets", nargs="+", default=list(WANTED))
     parser.add_argument("--widths", type=int, nargs="+", default=None)
     parser.add_argument("--rate", action="store_true")
     parser.add_argument("--figure", default=None)
     arguments = parser.parse_args()
-    widths_of = arguments.widths or (range(3, 13) if arguments.rate else (4, 5, 6))
+    widths_of = arguments.widths or (range(3, 13) if arguments.rate else (3, 4, 5, 6))
     print(platform.platform(), platform.python_version(), end=" ")
     print(*(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "numpy", "qrelu")))
-    print(f"{'target':>14}{'width':>7}{'size':>6}{'shallow':>12}{'deep':>12}{'ratio':>8}{'s':>8}")
+    print(
+        f"{'target':>14}{'width':>7}{'size':>6}{'shallow':>12}{'deep':>12}{'ratio':>8}{'cpu s':>8}"
+    )
     missed, rows = [], {name: [] for name in arguments.targets}
     for name in arguments.targets:
         target, key, found = target_of(name), jax.random.key(arguments.seed), None
+        spent = 0.0
         for width in widths_of:
             widths = (1, width, width, width, 1)
-            begin = time.perf_counter()
+            begin = time.process_time()
             found = training.fit_deep(
                 target,
                 widths,
@@ -73,8 +78,9 @@ def main() -> None:
                 rounds=arguments.rounds,
                 seconds=arguments.seconds,
                 start=found,
+                grow=0,
             )
-            spent = time.perf_counter() - begin
+            spent += time.process_time() - begin
             size = sum(a * b + b for a, b in zip(widths[:-1], widths[1:], strict=True))
             assert found.network.connectivity <= size
             shallow = families.FreeKnot().fit(target, size, norm=norms.L2()).network
@@ -83,8 +89,9 @@ def main() -> None:
             row = f"{name:>14}{width:7d}{size:6d}{error:12.6f}{float(found.error):12.6f}"
             print(f"{row}{ratio:8.3f}{spent:8.1f}", flush=True)
             rows[name].append((size, error, float(found.error)))
-            if ratio > WANTED[name] and not arguments.rate:
-                missed.append((name, width, ratio))
+            if width in CLAIMED and not arguments.rate:
+                missed += [(name, width, ratio)] * (ratio > WANTED[name])
+                missed += [(name, width, f"{spent:.0f} s")] * (spent > LIMIT)
         if len(rows[name]) > 3:
             sizes, *both = np.array(rows[name]).T
             for word, errors in zip(("shallow", "deep"), both, strict=True):
