@@ -8,9 +8,11 @@ import pytest
 import pywt
 import scipy.integrate
 import scipy.interpolate
+import scipy.optimize
 import scipy.special
 
 from qrelu import families, norms, targets
+from qrelu.families._remez import best_polynomial
 
 L1, L2, SUP = norms.L1(), norms.L2(), norms.Sup()
 Function = targets.Function
@@ -89,6 +91,36 @@ def test_best_polynomials_of_a_power(degree):
     legendre = np.polynomial.legendre.poly2leg([0.0] * (degree + 1) + [1.0])[-1]
     exact = abs(legendre) * math.sqrt(2 / (2 * degree + 3))
     assert _error(families.Polynomial(), power, degree + 1, L2) == pytest.approx(exact, abs=1e-10)
+
+
+@pytest.mark.parametrize("size, error", [(1, 0.5), (2, 0.5), (3, 0.125), (4, 0.125)])
+def test_best_polynomials_of_the_absolute_value(size, error):
+    """1/2, and x^2 + 1/8: on points as symmetric as the function an exchange can go in circles."""
+    assert _error(families.Polynomial(), ABSOLUTE, size, SUP) == pytest.approx(error, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("degree", [0, 1, 2, 3, 6, 9])
+def test_best_polynomials_of_waves_are_those_of_linear_programming(degree, seed):
+    """More oscillations than the degree follows, even and not; HiGHS on a grid is the judge."""
+    rng = np.random.default_rng(seed)
+    size, frequency = rng.normal(size=(12, 1)), rng.uniform(0, 30, size=(12, 1))
+    phase = rng.uniform(0, 6, size=(12, 1)) * (seed % 2)
+
+    def waves(x):
+        return np.sum(size * np.cos(frequency * x + phase), axis=0)
+
+    x = np.linspace(-1, 1, 801)
+    found, factor = best_polynomial(waves, degree, np.zeros(1))
+    basis = np.polynomial.chebyshev.chebvander(x, degree)
+    goal = np.append(np.zeros(degree + 1), 1.0)
+    sides = np.vstack([np.c_[basis, -np.ones(x.size)], np.c_[-basis, -np.ones(x.size)]])
+    values = np.concatenate([waves(x), -waves(x)])
+    least = scipy.optimize.linprog(goal, sides, values, bounds=(None, None)).fun
+    largest = np.max(np.abs(basis @ found - waves(x)))
+    assert factor == 1.0
+    # Between points h apart twelve waves of frequency 30 rise by 12 * 30^2 h^2 / 8 at most.
+    assert least - 1e-9 <= largest <= least + 12 * 900 / 400**2 / 8
 
 
 def test_bernsteins_constant():

@@ -15,6 +15,8 @@ from ._remez import best_polynomial, canonical, interpolating
 
 # Exchanges take memory and time of order degree^2: half a second here.
 _MOST_EXCHANGED = 400
+# An exchange that ends within this factor of a lower bound of the best error is as good as done.
+_GOOD = 1.001
 # Coefficients below this many units in the last place of the target are rounding.
 _ROUNDING = 8
 
@@ -122,8 +124,9 @@ class Polynomial(AbstractFamily):
         if size > _MOST_EXCHANGED:
             return near, f"near-best: no exchange beyond {_MOST_EXCHANGED} coefficients"
         special = np.clip((2 * points.mesh - a - b) / (b - a), -1.0, 1.0)
-        best = best_polynomial(function, size - 1, special)
-        return (near, "near-best: the exchange did not converge") if best is None else (best, "")
+        best, factor = best_polynomial(function, size - 1, special)
+        note = f"near-best: proven within {factor:.3g} times the best" if factor > _GOOD else ""
+        return best, note
 
 
 def projection(points: Quadrature, terms: int) -> np.ndarray:

@@ -16,25 +16,28 @@ _STEPS = 40
 
 def best_polynomial(
     function: Callable[[np.ndarray], np.ndarray], degree: int, special: np.ndarray
-) -> np.ndarray | None:
-    r"""Chebyshev coefficients of the best polynomial on [-1, 1], or None where none is found.
+) -> tuple[np.ndarray, float]:
+    r"""Chebyshev coefficients of the best polynomial on [-1, 1], and how close to the best it is.
 
     Remez's exchange of all points: the polynomial whose error alternates as $\pm h$ on n + 2
     points is replaced by the one on the extrema of that error, until the largest error is $|h|$,
     which de la Vallee-Poussin's theorem makes a lower bound of the best error. `special` are points
-    where the function is not smooth, which may be extrema.
+    where the function is not smooth, which may be extrema. The number is the largest error over
+    the largest lower bound met: 1 where the exchange converged.
 
     **Reference:** classical (Remez 1934), in barycentric form.
     """
-    reference = -np.cos(np.pi * np.arange(degree + 2) / (degree + 1))
     even = np.cos(np.pi * np.arange(_SAMPLES * (degree + 2) + 1) / (_SAMPLES * (degree + 2)))
     grid = np.unique(np.concatenate([-even, special]))
     at_grid = function(grid)
-    best, least, scale = None, np.inf, float(np.max(np.abs(at_grid)))
+    rounding = 16 * np.finfo(float).eps * float(np.max(np.abs(at_grid)))
+    reference = -np.cos(np.pi * np.arange(degree + 2) / (degree + 1))
+    best, least, proven = np.zeros(degree + 1), np.inf, 0.0
+    points = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
+    signs = (-1.0) ** np.arange(degree + 2)
     for _ in range(_ROUNDS):
         values = function(reference)
         weights = _barycentric_weights(reference)
-        signs = (-1.0) ** np.arange(degree + 2)
         level = (weights @ values) / (weights @ signs)
         nodes, heights = reference, values - signs * level
 
@@ -42,18 +45,16 @@ def best_polynomial(
             return function(x) - _interpolate(nodes, heights, weights, x)
 
         deviation = at_grid - _interpolate(nodes, heights, weights, grid)
-        found, sizes = _extrema(error, grid, deviation)
+        starts, found, sizes = _extrema(error, grid, deviation)
         largest = float(np.max(np.abs(sizes)))
+        proven = max(proven, abs(float(level)))
         if largest < least:
-            least = largest
-            points = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
-            at_points = _interpolate(nodes, heights, weights, points)
-            best = _coefficients(at_points)
-        rounding = 16 * np.finfo(float).eps * scale
-        if largest - abs(level) <= max(_CLOSE * largest, rounding) or found.size < degree + 2:
-            break
-        reference = _alternating(found, sizes, degree + 2)
-    return best
+            best, least = _coefficients(_interpolate(nodes, heights, weights, points)), largest
+        if least - proven <= max(_CLOSE * least, rounding):
+            return best, 1.0
+        sides = signs * (np.sign(level) or 1.0)
+        reference = _exchanged(reference, sides, starts, found, sizes)
+    return best, least / proven if proven > 0 else np.inf
 
 
 def _coefficients(at_points: np.ndarray) -> np.ndarray:
@@ -106,8 +107,8 @@ def _interpolate(nodes, heights, weights, x) -> np.ndarray:
     return values
 
 
-def _extrema(error, grid, deviation) -> tuple[np.ndarray, np.ndarray]:
-    """The largest |error| of every run of one sign, searched between neighboring samples."""
+def _extrema(error, grid, deviation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where every run of one sign starts, and its largest |error|, searched between samples."""
     sign = np.sign(deviation)
     sign[sign == 0] = 1.0
     start = np.concatenate([[0], np.flatnonzero(np.diff(sign)) + 1])
@@ -123,15 +124,23 @@ def _extrema(error, grid, deviation) -> tuple[np.ndarray, np.ndarray]:
             kept, size = np.where(value > size, place, kept), np.maximum(value, size)
         right = at_first < at_second
         lower, upper = np.where(right, first, lower), np.where(right, upper, second)
-    return kept, side * size
+    return grid[start], kept, side * size
 
 
-def _alternating(places: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the alternating extrema: the smaller end goes until they are few enough."""
-    first, last = 0, places.size
-    while last - first > count:
-        if abs(sizes[first]) < abs(sizes[last - 1]):
-            first += 1
-        else:
-            last -= 1
-    return places[first:last]
+def _exchanged(reference, sides, starts, found, sizes) -> np.ndarray:
+    """Every point moves to the largest error of its run, and the largest of all comes in.
+
+    `sides` are the signs of the error at the points. Since all errors are then at least |h| and
+    alternate, the next |h| is larger.
+    """
+    runs = np.searchsorted(starts, reference, side="right") - 1
+    top = int(np.argmax(np.abs(sizes)))
+    if (np.diff(runs) % 2 == 1).all():
+        reference, sides = found[runs], np.sign(sizes[runs])
+        if top in runs:
+            return reference
+    # A neighbor of the same sign goes; beyond an end of the other sign the other end does.
+    k = int(np.searchsorted(reference, found[top]))
+    same = [i for i in (k - 1, k) if 0 <= i < len(sides) and sides[i] == np.sign(sizes[top])]
+    gone = same[0] if same else (-1 if k == 0 else 0)
+    return np.sort(np.append(np.delete(reference, gone), found[top]))
