@@ -427,6 +427,7 @@ def test_classes_by_name():
         "hoelder:x": "numbers like hoelder:s; got 'x'",
         "lipschitz:2": "numbers like lipschitz; got '2'",
         "hoelder:-1": "positive and finite",
+        "piecewise-smooth:2,1.5": "a whole number of jumps; got 1.5",
     }.items():
         with pytest.raises(ValueError, match=text):
             targets.get_class(name)

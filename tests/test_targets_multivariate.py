@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate
 from scipy.stats import qmc
 
-from qrelu import norms, targets
+from qrelu import families, norms, targets
 
 # Written anew for mpmath: the value at a point, a list of coordinates.
 JUDGES = {
@@ -24,8 +24,9 @@ NAMES = [f"{name}{d}d" for d in (2, 3, 4, 10) for name in JUDGES]
 
 
 def test_every_name_is_built_in():
-    assert [n for d in (2, 3, 4, 10) for n in targets.names(d)] == NAMES
-    assert targets.names(None) == (*targets.names(), *NAMES)
+    assert targets.names(2) == (*NAMES[:4], "cartoon")
+    assert [n for d in (3, 4, 10) for n in targets.names(d)] == NAMES[4:]
+    assert targets.names(None) == (*targets.names(), *NAMES[:4], "cartoon", *NAMES[4:])
     assert targets.names(5) == ()
     lines = targets.describe(None)
     assert [line.name for line in lines] == list(targets.names(None))
@@ -78,6 +79,11 @@ def test_nothing_is_claimed_without_a_proof():
     assert target.derivative(np.zeros((1, 2))) is None
     assert target.rate(None, norms.L2()) is None
     assert target.limit(norms.L2(), None, 10).label == "none"
+    edge = targets.get("cartoon")
+    assert edge.rate(families.TensorWavelet("db2"), norms.L2()).gamma == 0.5
+    for family in (families.TensorWavelet(basis="hyperbolic"), families.TensorFourier()):
+        assert edge.rate(family, norms.L2()) is None
+    assert edge.rate(families.TensorWavelet(), norms.L1()) is None
 
 
 def test_a_function_of_your_own():

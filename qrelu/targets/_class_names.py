@@ -9,6 +9,16 @@ from ._hoelder_class import Hoelder, Lipschitz
 from ._jump_classes import BoundedVariation, PiecewiseSmooth
 from ._sobolev_class import Sobolev
 
+
+def _piecewise_smooth(smoothness: float, jumps: float = 1.0) -> PiecewiseSmooth:
+    if not jumps.is_integer():
+        raise ValueError(
+            "`targets.get_class('piecewise-smooth:s,jumps')` must have a whole number of jumps; "
+            f"got {jumps:g}."
+        )
+    return PiecewiseSmooth(smoothness, int(jumps))
+
+
 # name -> the class, its parameters in words, how many of them there must be and may be
 _MAKERS: dict[str, tuple[Callable[..., AbstractFunctionClass], str, int, int]] = {
     "lipschitz": (Lipschitz, "", 0, 0),
@@ -16,12 +26,7 @@ _MAKERS: dict[str, tuple[Callable[..., AbstractFunctionClass], str, int, int]] =
     "sobolev": (Sobolev, "m,p", 1, 2),
     "besov": (Besov, "s,p,q", 1, 3),
     "bv": (BoundedVariation, "", 0, 0),
-    "piecewise-smooth": (
-        lambda smoothness, jumps=1.0: PiecewiseSmooth(smoothness, int(jumps)),
-        "s,jumps",
-        1,
-        2,
-    ),
+    "piecewise-smooth": (_piecewise_smooth, "s,jumps", 1, 2),
 }
 
 

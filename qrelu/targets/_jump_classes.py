@@ -1,7 +1,9 @@
 """Classes of functions that may jump."""
 
 import math
+import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -142,10 +144,10 @@ class PiecewiseSmooth(AbstractFunctionClass):
     def __check_init__(self):
         check_positive("PiecewiseSmooth(smoothness=...)", self.smoothness)
         check_smoothness("PiecewiseSmooth", self.smoothness)
-        if isinstance(self.jumps, bool) or self.jumps < 1:
+        if not _is_whole(self.jumps) or self.jumps < 1:
             raise ValueError(
-                f"`PiecewiseSmooth(jumps=...)` must be at least 1; got {self.jumps}. Without jumps "
-                f"it is `Hoelder({self.smoothness:g})`."
+                f"`PiecewiseSmooth(jumps=...)` must be a whole number, at least 1; got "
+                f"{self.jumps}. Without jumps it is `Hoelder({self.smoothness:g})`."
             )
         check_radius("PiecewiseSmooth", self.radius)
 
@@ -324,10 +326,11 @@ class Cartoon(AbstractFunctionClass):
 
     def __check_init__(self):
         check_positive("Cartoon(smoothness=...)", self.smoothness)
-        if self.dimension < 2:
+        if not _is_whole(self.dimension) or self.dimension < 2:
             raise ValueError(
-                f"`Cartoon(dimension=...)` must be at least 2; got {self.dimension}. In one "
-                "dimension the boundary is a point: use `PiecewiseSmooth`."
+                f"`Cartoon(dimension=...)` must be a whole number, at least 2; got "
+                f"{self.dimension}. In one dimension the boundary is a point: use "
+                "`PiecewiseSmooth`."
             )
         check_radius("Cartoon", self.radius)
 
@@ -353,6 +356,10 @@ class Cartoon(AbstractFunctionClass):
 
     def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         raise ValueError("`Cartoon(...).extremal` must be asked of a class of one variable.")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _jumps(p: float) -> str:
