@@ -1,6 +1,7 @@
 """Bits from an accuracy: the certificate holds, no fewer do, theory alone asks for more."""
 
 import math
+import re
 
 import jax
 import numpy as np
@@ -92,8 +93,26 @@ def test_other_kinds_of_networks():
     single = jax.tree.map(lambda p: p.astype(np.float32), _network(5))
     found = bounds.allocate_bits(single, 0.1, (0.0, 1.0), curve=False)
     assert all(w.dtype == np.float32 for w in found.network.weights)
-    with pytest.raises(ValueError, match="out of reach: the best certified error.*24 bits"):
-        bounds.allocate_bits(single, 1e-12, (0.0, 1.0))
+
+
+@pytest.mark.parametrize("evaluation", [None, "exact"])
+def test_an_accuracy_out_of_reach_names_the_best(evaluation):
+    single = jax.tree.map(lambda p: p.astype(np.float32), _network(5, (1, 6, 1)))
+    with pytest.raises(ValueError, match="`allocate_bits.* is out of reach") as refused:
+        bounds.allocate_bits(single, 1e-12, (0.0, 1.0), evaluation=evaluation)
+    words = str(refused.value)
+    said = re.search(r"with (\d+) bits of the 24 that .* holds, is (\S+)\. Ask for that", words)
+    errors = {
+        b: bounds.certify_bits(single, b, (0, 1), evaluation=evaluation, curve=False).certificate
+        for b in range(16, 25)
+    }
+    best = min(errors, key=lambda b: errors[b].upper)
+    assert said is not None and int(said[1]) == best
+    assert 1 <= float(said[2]) / errors[best].upper <= 1 + 1e-5
+    # What would not help is not recommended.
+    assert ("evaluation" in words) == (evaluation is None) and "use float64" in words
+    with pytest.raises(ValueError, match=r"Ask for that much\.$"):
+        bounds.allocate_bits(_network(5, (1, 2, 1)), 1e-30, (0, 1), evaluation="exact")
 
 
 @pytest.mark.parametrize(
@@ -134,6 +153,31 @@ def test_a_rounding_of_your_own_is_certified_and_never_worse():
         bounds.allocate_bits(net, 0.02, (-1, 1), rounding=lambda net, _: net, curve=False)
     with pytest.raises(ValueError, match="must return a ReLUNetwork of the widths"):
         bounds.allocate_bits(net, 0.02, (-1, 1), rounding=lambda *_: None, curve=False)
+
+
+def test_a_slow_rounding_soon_has_an_answer():
+    """The first trial is where rounding to nearest would do; fewer bits are tried after it."""
+    net, calls = _network(6), []
+
+    def feedback(net, grids):
+        calls.append(int(grids[0][0].bits))
+        return rounding.feedback(net, grids, np.linspace(-1, 1, 101)[:, None])
+
+    options = {"rounding": feedback, "curve": False}
+    nearest = bounds.allocate_bits(net, 0.02, (-1, 1), curve=False).uniform
+    fewest = bounds.allocate_bits(net, 0.02, (-1, 1), **options)
+    assert fewest.finished and fewest.uniform < nearest
+    assert all(e > 0.02 for e in _errors(net, fewest.uniform, options))
+    calls.clear()
+    hurried = bounds.allocate_bits(net, 0.02, (-1, 1), **options, search_seconds=1e-9)
+    assert not hurried.finished and hurried.certificate.upper <= 0.02
+    assert hurried.uniform == nearest and set(calls) == {nearest}
+
+
+def _errors(net, below, options):
+    """What fewer bits are certified for."""
+    found = (bounds.certify_bits(net, b, (-1, 1), **options) for b in range(2, below))
+    return [one.certificate.upper for one in found]
 
 
 def test_rounding_at_random_must_have_a_seed():

@@ -308,6 +308,10 @@ def test_what_is_not_known_is_zero():
 def test_bad_arguments():
     with pytest.raises(TypeError, match="must be a class of functions"):
         bounds.class_error(3, CONSTANTS, 8, L2)
+    with pytest.raises(TypeError, match="must be a family with .*; got 'free-knot'"):
+        bounds.class_error(targets.Lipschitz(), "free-knot", 24, L2)
+    with pytest.raises(TypeError, match="must be a norm with the exponent `p`.*; got 'l2'"):
+        bounds.class_error(targets.Lipschitz(), CONSTANTS, 24, "l2")
     with pytest.raises(ValueError, match="one variable"):
         bounds.class_error(targets.Sobolev(2, 2.0, 2), CONSTANTS, 8, L2)
     with pytest.raises(ValueError, match="BV: it holds functions that jump"):

@@ -217,6 +217,8 @@ def test_the_check():
 def test_the_check_refuses_single_functions():
     with pytest.raises(ValueError, match="a single function.*has no encoding limit"):
         bounds.encoding_check(2.0, targets.Hoelder(1.0), draws_depend_on_size=False)
+    with pytest.raises(TypeError, match="must be True or False; got 'no'"):
+        bounds.encoding_check(2.0, targets.Hoelder(1.0), draws_depend_on_size="no")  # type: ignore
 
 
 @pytest.mark.parametrize(

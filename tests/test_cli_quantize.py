@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -142,7 +143,7 @@ MISTAKES = {
     "unreachable": ([*GOOD, "--accuracy", "1e-12"], 1, "`--accuracy 1e-12` is out of reach"),
     "inverted": ([*GOOD, "--box", "1", "0"], 2, "LO <= HI; got 1 > 0"),
     "unbounded": ([*GOOD, "--box", "0", "inf"], 2, "two finite numbers"),
-    "too many ends": ([*GOOD, "--box", "0,0", "1"], 2, "each of the 1 inputs"),
+    "too many ends": ([*GOOD, "--box", "0,0", "1"], 2, "one for each of the 1; got 2"),
     "per": ([*GOOD, "--per", "weight"], 2, "`--per` must be one of network, layer, channel"),
     "rounding": ([*GOOD, "--rounding", "up"], 2, "`--rounding` must be one of"),
     "evaluation": ([*GOOD, "--evaluation", "int8"], 2, "`--evaluation` must be one of exact"),
@@ -214,6 +215,22 @@ def test_time_that_runs_out_is_said(folder):
     assert certificate["finished"] is False
     assert certificate["enclosure"]["upper"] <= 0.3
     assert None in certificate["curve"]["certified"]
+    # Bits that were found in time are not called in question where only the curve is not whole.
+    done = _run("quantize", "two.npz", "--bits", "5", "--box", "-1", "1", "--seconds", "0.01")
+    assert done.exit_code == 0, done.stderr
+    assert "before every point of the curve was certified" in done.stderr
+    assert "fewer bits may do" not in done.stderr
+
+
+def test_parameters_of_two_bytes(folder):
+    io.save_network("half.safetensors", _network((1, 4, 1), jnp.bfloat16))
+    arguments = ["--box", "0", "1", "--out", "q"]
+    done = _run("quantize", "half.safetensors", "--bits", "9", *arguments)
+    assert done.exit_code == 2 and "`--bits` must be at most 8" in done.stderr
+    done = _run("quantize", "half.safetensors", "--bits", "6", *arguments)
+    assert done.exit_code == 0, done.stderr
+    assert "evaluation in bfloat16" in done.stdout
+    assert _run("verify", "q/certificate.json").exit_code == 0
 
 
 def test_help():

@@ -188,10 +188,10 @@ def _check(
 
 
 def _check_bits(bits: int | None, network: Any) -> None:
-    import numpy as np
+    import jax.numpy as jnp
 
     parameters = (*network.weights, *network.biases)
-    most = min(int(np.finfo(p.dtype).nmant) + 1 for p in parameters)
+    most = min(int(jnp.finfo(p.dtype).nmant) + 1 for p in parameters)
     if bits is not None and bits > most:
         raise ValueError(
             f"`--bits` must be at most {most}, which the type of the parameters holds; got {bits}."
@@ -362,5 +362,11 @@ def _warn(found: Any, seconds: float) -> None:
         print(
             "qrelu: the two bounds of the change are still apart: its budget ran out. What is "
             "certified holds; allow more `--seconds` for a sharper bound.",
+            file=sys.stderr,
+        )
+    elif any(map(math.isnan, found.curve.certified.tolist())):
+        print(
+            f"qrelu: `--seconds {seconds:g}` ran out before every point of the curve was "
+            "certified. The bits do not depend on it.",
             file=sys.stderr,
         )

@@ -37,10 +37,11 @@ class Allocation(NamedTuple):
     - `uniform`: the fewest bits per parameter that are certified if all parameters have the same.
     - `apriori`: the fewest bits per parameter for which `apriori_bound` meets the goal; None if no
         bits of the parameters' type do.
-    - `curve`: certified, sampled and a-priori error against the bits per parameter, if asked for.
+    - `curve`: certified, sampled and a-priori error against the bits per parameter, if asked for;
+        what `search_seconds` left out is NaN.
     - `grids`: per layer the grids (quantizers) of the matrix and of the bias.
-    - `finished`: whether the search came to its end; if not, `search_seconds` cut it short, and
-        fewer bits may do.
+    - `finished`: whether the search for these bits came to its end; if not, `search_seconds` cut it
+        short, and fewer bits may do. Bits that were given are not searched for: True.
     """
 
     network: ReLUNetwork
@@ -164,6 +165,8 @@ def certify_bits(
 
     - `ValueError`: for bits out of range.
     - `TypeError`: for bits that are no whole number.
+
+    **Reference:** derived: certified by `enclose`.
     """
     call = "certify_bits"
     make, dense, box = _prepared(
@@ -173,7 +176,8 @@ def certify_bits(
     search = make(math.inf, per == "channel")
     everywhere = search.same(bits)
     proven = search.certificate(everywhere).upper
-    return _allocation(search, search, everywhere, bits, proven, box, curve)
+    found = _allocation(search, search, everywhere, bits, proven, box, curve)
+    return found._replace(finished=True)
 
 
 def _prepared(
@@ -242,7 +246,8 @@ def _allocation(
     curve: bool,
 ) -> Allocation:
     """The record; `search` has one grid per array, or those of `found`, for the curve."""
-    certificate = found.certificate(bits)
+    certificate, network = found.certificate(bits), found.rounded(bits)
+    finished = found.finished and search.finished
     most = most_bits(search.network)
     numbers = range(FEWEST, most + 1)
     errors = apriori_errors(search.network, box, numbers)
@@ -252,13 +257,12 @@ def _allocation(
     def errors_of(b: int) -> tuple[float, float]:
         same = search.same(b)
         if search.over and not search.known(same):
-            search.finished = False
             return math.nan, math.nan
         return search.certificate(same).upper, search.sampled(same)
 
     drawn = bits_curve(shown, errors_of, errors[: len(shown)]) if curve else None
     return Allocation(
-        found.rounded(bits),
+        network,
         certificate,
         tuple(bits),
         found.total(bits),
@@ -267,5 +271,5 @@ def _allocation(
         enough,
         drawn,
         found.grids(bits),
-        found.finished and search.finished,
+        finished,
     )

@@ -63,6 +63,7 @@ class Search:
         self.longest = {"rounding": 0.0, "certificate": 0.0}
         self.digests: dict[Any, bytes] = {}
         self.last: tuple[Any, ReLUNetwork] | None = None
+        self.samples: dict[Any, float] = {}
         # The parameters that a channel's bits are spent on: its row and its bias.
         self.counts = [w.shape[1] + 1 for w in network.weights]
 
@@ -108,7 +109,14 @@ class Search:
 
     def sampled(self, bits: Sequence[np.ndarray]) -> float:
         """The largest difference at the points."""
-        return self._difference(self.rounded(bits))
+        key = _key(bits)
+        if key not in self.samples:
+            self.samples[key] = self._difference(self.rounded(bits))
+        return self.samples[key]
+
+    def passes_to_nearest(self, bits: Sequence[np.ndarray]) -> bool:
+        """Whether rounding to nearest, which takes no time, keeps the accuracy at the points."""
+        return self._difference(to_nearest(self.network, self.grids(bits))) <= self.accuracy
 
     def _difference(self, network: ReLUNetwork) -> float:
         other = as_layers("allocate_bits", network, "exact")
@@ -167,21 +175,47 @@ class Search:
         return found
 
 
+# Rounding to nearest takes no time, so bits are tried from the fewest on. Another rounding may take
+# much: the first trial is then where to nearest would do, so that there soon is an answer, and
+# fewer bits are tried while there is time.
 def fewest_everywhere(search: Search, most: int) -> int:
     """The smallest number of bits that is certified when all parameters have the same."""
-    for b in range(FEWEST, most + 1):
-        if search.holds(search.same(b)):
-            return b
-    best = search.certificate(search.same(most))
-    hurry = (
-        "" if search.finished and best.complete else " The time or the budget ran out: allow more."
-    )
-    raise ValueError(
+    numbers = range(FEWEST, most + 1)
+    if search.rounding is None:
+        found = next((b for b in numbers if search.holds(search.same(b))), None)
+    else:
+        first = next((b for b in numbers if search.passes_to_nearest(search.same(b))), FEWEST)
+        found = next((b for b in numbers[first - FEWEST :] if search.holds(search.same(b))), None)
+        for b in range(first - 1, FEWEST - 1, -1):
+            if found is not None and search.over:
+                search.finished = False
+                break
+            if search.holds(search.same(b)):
+                found = b
+    if found is None:
+        raise _out_of_reach(search, most)
+    return found
+
+
+def _out_of_reach(search: Search, most: int) -> ValueError:
+    """Which error is the best, and what would help."""
+    bits, best = most, search.certificate(search.same(most))
+    for b in range(most - 1, FEWEST - 1, -1):
+        if search.sampled(search.same(b)) < best.upper and not search.over:
+            other = search.certificate(search.same(b))
+            bits, best = (b, other) if other.upper < best.upper else (bits, best)
+    cures = ["Ask for that much" if math.isfinite(best.upper) else "Take a smaller box"]
+    if set(best.evaluation) != {"exact"}:
+        cures.append('pass `evaluation="exact"` to leave out rounding errors of evaluations')
+    if most < np.finfo(np.float64).nmant + 1:
+        cures.append("use float64 parameters")
+    words = ", ".join(cures[:-1]) + (", or " if cures[1:] else "") + cures[-1]
+    hurry = search.finished and best.complete
+    return ValueError(
         f"`allocate_bits(accuracy={search.accuracy:.6g})` is out of reach: the best certified "
-        f"error, with the {most} bits of the parameters' type, is "
-        f"{shown(best.upper, 6, above=True)}. Ask for that much, pass "
-        '`evaluation="exact"` to leave out rounding errors of evaluations, or use '
-        f"float64.{hurry}"
+        f"error, with {bits} bits of the {most} that the parameters' type holds, is "
+        f"{shown(best.upper, 6, above=True)}. {words}."
+        + ("" if hurry else " The time or the budget ran out: allow more.")
     )
 
 

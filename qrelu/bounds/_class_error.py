@@ -93,7 +93,7 @@ def class_error(
 
     **Raises:**
 
-    - `TypeError`: for what is no class.
+    - `TypeError`: for what is no class, no family or no norm.
     - `ValueError`: for a class of several variables, or one that is not compact in the norm.
 
     **Reference:** derived, above the code of each argument; the widths behind the linear families
@@ -108,6 +108,16 @@ def class_error(
         raise ValueError(
             "`class_error(function_class, ...)` must be a class of functions of one variable; got "
             f"{function_class.name}."
+        )
+    if not (hasattr(family, "kind") and hasattr(family, "pieces")):
+        raise TypeError(
+            "`class_error(..., family, ...)` must be a family with `kind` and `pieces(size)`; got "
+            f"{family!r:.80}. `families.get` finds one by its name."
+        )
+    if not hasattr(norm, "p"):
+        raise TypeError(
+            "`class_error(..., norm)` must be a norm with the exponent `p`, such as `norms.L2()`; "
+            f"got {norm!r:.80}."
         )
     p = float(norm.p)
     if why := function_class.why_not_compact(p):

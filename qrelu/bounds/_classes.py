@@ -43,9 +43,9 @@ def encoding_rate(function_class: Any) -> EncodingRate:
     r"""The rate $\gamma^*_{encod}$ of a class in $L^2$.
 
     Lipschitz: 1. Hoelder $C^s$: $s$. Sobolev $W^m_p$ and Besov $B^m_{p,q}$ in $d$ variables:
-    $m / d$. Bounded variation: 1. Piecewise smooth with $C^s$ pieces: $s$. Cartoons with
-    $C^\beta$ parts and boundary in $d$ variables: $\beta / (2 (d - 1))$. The radius of the ball
-    changes the constant and not the rate.
+    $m / d$, for $m > d \max(1/p - 1/2, 0)$; `targets` makes no others. Bounded variation: 1.
+    Piecewise smooth with $C^s$ pieces: $s$. Cartoons with $C^\beta$ parts and boundary in $d$
+    variables: $\beta / (2 (d - 1))$. The radius of the ball changes the constant and not the rate.
 
     **Arguments:**
 

@@ -70,7 +70,10 @@ def enclose(
         With one or two free inputs the cells are bounded after that, which takes as long again.
     - `evaluation`: whose rounding errors are inside: None for each network's own floating type, a
         floating type such as "float32" for both, or "exact" for the functions in real arithmetic.
-        With "exact" and one free input, rationals close the gap where floats do not.
+        With "exact" and one free input, rationals close the gap where floats do not. With two free
+        inputs rounding errors are bounded cell by cell, and too widely where many neurons vanish at
+        one point: for deep float32 networks without biases around 0, where a small difference may
+        get an upper bound several times too large. With "exact" it does not.
 
     **Returns:**
 

@@ -40,7 +40,7 @@ def encoding_check(
     gamma: Any,
     function_class: AbstractFunctionClass | EncodingRate,
     *,
-    draws_depend_on_size: bool,
+    draws_depend_on_size: Any,
     sequence: AbstractSequence | None = None,
 ) -> EncodingCheck:
     r"""Whether the rate of a whole class obeys $\gamma_{approx} \le \kappa\, \gamma_{encod}$.
@@ -70,6 +70,11 @@ def encoding_check(
     **Reference:** [gonon2023] for encodable sequences; with the factor $\kappa$ derived, above the
     code.
     """
+    if not isinstance(draws_depend_on_size, bool | np.bool_):
+        raise TypeError(
+            "`encoding_check(draws_depend_on_size=...)` must be True or False; got "
+            f"{draws_depend_on_size!r}."
+        )
     if not draws_depend_on_size:
         raise ValueError(
             "`encoding_check(draws_depend_on_size=...)` must be true: a single function, or a "

@@ -130,8 +130,8 @@ def coarse_lipschitz(
 
     - `ValueError`: for widths below 1, negative or infinite bounds, or `p` below 1.
 
-    **Reference:** $W L^2 r^{L-1}$ as in [gonon2023], Theorem III.1; with the factor $D + 1$ it is
-    derived, proof above.
+    **Reference:** $W L^2 r^{L-1}$ as in [gonon2023], Theorem III.1, recalled; with the factor
+    $D + 1$ it is derived, proof above.
     """
     call = "coarse_lipschitz"
     widths = _check_widths(call, widths)

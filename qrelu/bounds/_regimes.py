@@ -92,9 +92,9 @@ def regime(
     - `ValueError`: for a width or depth below 1, negative bits, a set that lacks the weight 1, or
         an unknown `index`.
 
-    **Reference:** the three regimes are those of [ou2024], whose constants are not explicit; the
-    bounds with these constants are derived, above the code. The VC dimension follows from the
-    counting of signs in [bartlett2019], recalled.
+    **Reference:** the three regimes are those of [ou2024], recalled, whose constants are not
+    explicit; the bounds with these constants are derived, above the code. The VC dimension follows
+    from the counting of signs in [bartlett2019], recalled.
     """
     width, depth = _check("regime", width, depth)
     powers = _powers("regime", fraction_bits, integer_bits, index)

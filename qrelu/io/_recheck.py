@@ -25,29 +25,35 @@ class Recheck(NamedTuple):
     problem: str
 
 
+class _Case(NamedTuple):
+    """A certificate, its network, the enclosure computed anew, and what is known of entries."""
+
+    certificate: FileCertificate
+    net: ReLUNetwork
+    again: Enclosure
+    curve: bool | None
+    proven: list[str]
+    trusted: list[str]
+
+
 def recheck(
     certificate: FileCertificate, net: ReLUNetwork, again: Enclosure, curve: bool | None
 ) -> Recheck:
     """The a-priori errors, the knee, the uniform bits, and the certified errors if asked for."""
-    found = Recheck([], [], "")
+    case = _Case(certificate, net, again, curve, [], [])
     for check in (_apriori, _uniform, _curve):
         try:
-            problem = check(certificate, net, again, curve, found)
+            problem = check(case)
         except (KeyError, TypeError, ValueError) as error:
             problem = f"an entry has no such value as it should have ({error})"
         if problem:
-            return found._replace(problem=problem)
-    found.trusted.extend(["rounding", "per", "finished", "made_with"])
-    return found
+            return Recheck(case.proven, case.trusted, problem)
+    case.trusted.extend(["rounding", "per", "finished", "made_with"])
+    return Recheck(case.proven, case.trusted, "")
 
 
-def _apriori(
-    certificate: FileCertificate,
-    net: ReLUNetwork,
-    again: Enclosure,
-    curve: bool | None,
-    found: Recheck,
-) -> str:
+def _apriori(case: _Case) -> str:
+    certificate, net = case.certificate, case.net
     box, goal = certificate.enclosure.box, certificate.goal
     most = min(int(jnp.finfo(p.dtype).nmant) + 1 for p in (*net.weights, *net.biases))
     bits = certificate.bits["apriori"]
@@ -62,7 +68,7 @@ def _apriori(
         right &= bits == 2 or bound(bits - 1) >= goal * (1 - _DIGITS)
     if not right:
         return f"theory alone does not ask for {bits} bits for an error of {goal:.9g}"
-    found.proven.append("bits.apriori")
+    case.proven.append("bits.apriori")
     if certificate.curve is not None:
         record = certificate.curve
         for b, claimed in zip(record["bits"], record["apriori"], strict=True):
@@ -70,38 +76,30 @@ def _apriori(
             claimed = math.inf if claimed is None else claimed
             if not (claimed == value or math.isclose(claimed, value, rel_tol=_DIGITS)):
                 return f"theory alone gives {value:.9g} for {b} bits, not {claimed:.9g}"
-        found.proven.append("curve.apriori")
+        case.proven.append("curve.apriori")
     return ""
 
 
 # Rounding of another kind than to nearest cannot be done again from the files alone; where to
 # nearest does as well the claim is proven all the same.
-def _uniform(
-    certificate: FileCertificate,
-    net: ReLUNetwork,
-    again: Enclosure,
-    curve: bool | None,
-    found: Recheck,
-) -> str:
+def _uniform(case: _Case) -> str:
+    certificate, again = case.certificate, case.again
     bits, goal = certificate.bits["uniform"], certificate.goal
     arrays = [layer[name]["bits"] for layer in certificate.layers for name in ("weight", "bias")]
     itself = all(set(np.ravel(b).tolist()) == {bits} for b in arrays)
-    if (itself and again.upper <= goal * (1 + _DIGITS)) or _holds(certificate, net, bits, goal):
-        found.proven.append("bits.uniform")
+    if (itself and again.upper <= goal * (1 + _DIGITS)) or _holds(
+        certificate, case.net, bits, goal
+    ):
+        case.proven.append("bits.uniform")
     elif certificate.rounding == "nearest":
         return f"{bits} bits for all parameters do not keep the error {goal:.9g}"
     else:
-        found.trusted.append("bits.uniform")
+        case.trusted.append("bits.uniform")
     return ""
 
 
-def _curve(
-    certificate: FileCertificate,
-    net: ReLUNetwork,
-    again: Enclosure,
-    curve: bool | None,
-    found: Recheck,
-) -> str:
+def _curve(case: _Case) -> str:
+    certificate = case.certificate
     record = certificate.curve
     if record is None:
         return ""
@@ -113,25 +111,25 @@ def _curve(
     knee = BitsCurve(np.array(numbers), certified, sampled, apriori).knee
     if knee != record["knee"]:
         return f"the knee of its curve is {knee}, not {record['knee']}"
-    found.proven.append("curve.knee")
+    case.proven.append("curve.knee")
     if (sampled > certified * (1 + _DIGITS)).any():
         return "a sampled error of its curve exceeds the certified one"
-    found.trusted.append("curve.sampled")
+    case.trusted.append("curve.sampled")
     free = int((certificate.enclosure.box[1] > certificate.enclosure.box[0]).sum())
-    if curve is False or (curve is None and free > 2):
-        found.trusted.append("curve.certified")
+    if case.curve is False or (case.curve is None and free > 2):
+        case.trusted.append("curve.certified")
         return ""
     open_bits = []
     for b, claimed in zip(numbers, certified.tolist(), strict=True):
-        if math.isnan(claimed) or _holds(certificate, net, b, claimed):
+        if math.isnan(claimed) or _holds(certificate, case.net, b, claimed):
             continue
         if certificate.rounding == "nearest":
             return f"the error of its curve for {b} bits, {claimed:.9g}, is too small"
         open_bits.append(b)
     if len(open_bits) < len(numbers):
-        found.proven.append("curve.certified")
+        case.proven.append("curve.certified")
     if open_bits:
-        found.trusted.append(f"curve.certified for {', '.join(map(str, open_bits))} bits")
+        case.trusted.append(f"curve.certified for {', '.join(map(str, open_bits))} bits")
     return ""
 
 
