@@ -1,5 +1,6 @@
 """Training by gradients, against loops of optax written out."""
 
+import io
 import os
 import signal
 import subprocess
@@ -79,6 +80,58 @@ def test_equals_a_loop_through_a_quantizer():
     for row in np.asarray(result.model.layers[1].weight):
         assert len(np.unique(row)) <= 7
     assert len(np.unique(result.latent.layers[1].weight[0])) == 6
+
+
+def test_optimizers_that_ask_for_losses():
+    loss = lambda m: jnp.mean(jnp.square(realize(m, X[:, None])[:, 0] - Y))  # noqa: E731
+    net, optimizer = _net(), optax.lbfgs(memory_size=3)
+    parameters, memory = net, optimizer.init(net)
+    losses = []
+    for _ in range(3):  # as its documentation says
+        value, gradient = jax.value_and_grad(loss)(parameters)
+        losses.append(float(value))
+        updates, memory = optimizer.update(
+            gradient, memory, parameters, value=value, grad=gradient, value_fn=loss
+        )
+        parameters = optax.apply_updates(parameters, updates)
+    result = fit(net, (X, Y), steps=3, optimizer=optimizer)
+    np.testing.assert_allclose(result.history, losses, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size, y", [(1, Y), ("scalar", Y > 0)])
+def test_a_loss_of_ones_own_sees_columns(size, y):
+    # (n, 1) and (n,) would make a matrix of all differences.
+    model = eqx.nn.MLP(size, size, 3, 1, key=KEY)
+    result = fit(model, (X, y), steps=1, loss=lambda p, y: jnp.mean(jnp.square(p - y)))
+    values = np.asarray(jax.vmap(model)(X[:, None] if size == 1 else X)).ravel()
+    assert result.history[0] == pytest.approx(np.mean((values - y) ** 2), rel=1e-12)
+
+
+def test_a_loss_of_ones_own_sees_whole_labels():
+    cross = optax.softmax_cross_entropy_with_integer_labels
+    labels = np.arange(40) % 3
+    loss = lambda p, y: cross(p, y).mean()  # noqa: E731
+    own = fit(_net(widths=(1, 3, 3)), (X, labels), steps=1, loss=loss)
+    logits = np.asarray(realize(_net(widths=(1, 3, 3)), X[:, None]))
+    want = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(40), labels]
+    assert own.history[0] == pytest.approx(want.mean(), rel=1e-12)
+
+
+def test_errors_without_a_norm_are_losses_at_other_points():
+    target = targets.get("exp")
+    result = fit(_net(), target, steps=1, loss=3)
+    x = np.linspace(0, 1, 20001)
+    values = np.asarray(realize(result.model, x[:, None]))[:, 0]
+    want = np.trapezoid(np.abs(values - target(x)) ** 3, x)
+    assert result.error_kind == "loss at other points"
+    assert result.error == pytest.approx(want, rel=1e-4) and result.error != result.loss
+    rule = norms.GaussLegendre((0, 1), 8, 3)
+    pair = fit(_net(), (target, rule), steps=1)
+    assert pair.error_kind == "exact distance"
+    half = fit(_net(), (target, norms.GaussLegendre((0, 0.5), 8, 3)), steps=1)
+    assert half.error_kind == "loss at other points"
+    plane = fit(_net(widths=(2, 4, 1)), targets.get("gaussian2d"), steps=1)
+    assert plane.error_kind == "measured distance" and plane.error.uncertainty > 0
 
 
 def test_a_wrapped_model_trains_as_it_stands():
@@ -230,6 +283,39 @@ def test_members_round_by_chances_of_their_own():
 
 
 @pytest.mark.slow
+def test_members_on_two_devices_equal_those_on_one(tmp_path):
+    script = tmp_path / "grid.py"
+    script.write_text(
+        textwrap.dedent("""
+        import sys, jax, jax.numpy as jnp, numpy as np
+        from qrelu import networks
+        from qrelu.quantizers import AbsMax
+        from qrelu.training import fit_ensemble
+        assert len(jax.devices()) == int(sys.argv[1])
+        wide = (1, 6, 1)
+        nets = [networks.he_normal((1, n, 1), key=jax.random.key(n)) for n in (3, 4, 5, 6)]
+        mask = networks.stack([networks.mask(net, wide) for net in nets])
+        nets = networks.stack([networks.pad(net, wide) for net in nets])
+        x = np.linspace(-1, 1, 30)
+        result = fit_ensemble(
+            nets, (x, np.sin(3 * x)), steps=12, every=6, batch=10, mask=mask,
+            learning_rates=[1e-3, 1e-2, 1e-3, 1e-2], quantizer=AbsMax(jnp.array([3, 4, 5, 6])),
+        )
+        assert len(result.latent.weights[0].sharding.device_set) == int(sys.argv[1])
+        np.save(sys.argv[2], result.history)
+        """)
+    )
+    found = []
+    for count in (1, 2):
+        flags = f"--xla_force_host_platform_device_count={count}"
+        place = tmp_path / f"{count}.npy"
+        call = [sys.executable, str(script), str(count), str(place)]
+        subprocess.run(call, check=True, env=os.environ | {"XLA_FLAGS": flags})
+        found.append(np.load(place))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
+@pytest.mark.slow
 def test_one_member_that_fails_leaves_the_others_alone():
     nets = networks.stack([_net(0), _net(1)])
     rates = [1e-2, 1e3]
@@ -291,6 +377,33 @@ def test_a_resumed_run_equals_the_undisturbed_one(tmp_path, monkeypatch):
         fit(_net(), (X, Y), checkpoint=path, **options)
 
 
+def test_a_checkpoint_belongs_to_one_optimizer_loss_and_model(tmp_path):
+    def own(power):
+        return lambda p, y: jnp.mean(jnp.abs(p - y) ** power)
+
+    path = tmp_path / "run.ckpt"
+    model = eqx.nn.MLP(1, 1, 3, 1, key=KEY)
+
+    def run(model=model, optimizer=None, power=2):
+        optimizer = optax.adam(1e-3) if optimizer is None else optimizer
+        options = dict(steps=1, loss=own(power), optimizer=optimizer, checkpoint=path)
+        return fit(model, (X, Y), **options).history
+
+    first = run()
+    assert np.array_equal(first, run())  # new functions, the same code
+    tanh = eqx.tree_at(lambda m: m.activation, model, jnp.tanh)
+    schedule = optax.cosine_decay_schedule(1e-3, 100)
+    for other in (
+        dict(optimizer=optax.sgd(1e-3)),
+        dict(optimizer=optax.adam(2e-3)),
+        dict(optimizer=optax.adam(schedule)),
+        dict(power=3),
+        dict(model=tanh),
+    ):
+        with pytest.raises(ValueError, match="another problem"):
+            run(**other)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("members", [0, 3])
 def test_a_killed_run_goes_on(tmp_path, members):
@@ -335,6 +448,19 @@ def test_a_killed_run_goes_on(tmp_path, members):
     assert np.array_equal(np.load(tmp_path / "whole.npy"), np.load(tmp_path / "resumed.npy"))
 
 
+def test_the_line_on_the_terminal(monkeypatch):
+    from rich.console import Console
+
+    from qrelu.training import _progress
+
+    shown = io.StringIO()
+    terminal = lambda **_: Console(file=shown, force_terminal=True, width=90)  # noqa: E731
+    monkeypatch.setattr(_progress, "Console", terminal)
+    with _progress.reporting(True, 200, 40) as report:
+        report(120, 0.012345)
+    assert "120/200 steps, loss 0.0123" in shown.getvalue() and "left" in shown.getvalue()
+
+
 def test_numpy_models_are_left_as_they_were():
     net = jax.tree.map(np.asarray, _net())
     before = [leaf.copy() for leaf in jax.tree.leaves(net)]
@@ -366,6 +492,13 @@ def test_numpy_models_are_left_as_they_were():
         ({"data": "exp"}, TypeError, "a target"),
         ({"loss": "cross_entropy"}, ValueError, "whole-number labels"),
         ({"model": {"n": 3}}, ValueError, "floating-point"),
+        ({"optimizer": "adam"}, TypeError, "got 'adam'"),
+        ({"optimizer": optax.adam}, TypeError, "optimizer of optax"),
+        ({"key": 0}, TypeError, "got 0"),
+        ({"data": np.sin}, TypeError, "targets.Function"),
+        ({"data": (np.ones((5, 3)), np.ones(5))}, ValueError, r"\(n, 1\) for a model of 1"),
+        ({"loss": lambda p, y: p - y}, ValueError, "one number for all points"),
+        ({"loss": "cross_entropy", "data": (X, np.full(40, 3))}, ValueError, "from 0 to 0"),
     ],
 )
 def test_bad_input(options, error, match):
@@ -389,6 +522,12 @@ def test_a_grid_that_zeroes_a_layer_is_told():
         nets = networks.stack([_net(0), _net(1)])
         where = lambda m: m.weights[1]  # noqa: E731
         fit_ensemble(nets, (X, Y), steps=1, quantizer=grid, where=where)
+
+
+def test_learning_rates_ask_for_a_function():
+    with pytest.raises(TypeError, match="function of a learning rate"):
+        nets = networks.stack([_net(0), _net(1)])
+        fit_ensemble(nets, (X, Y), optimizer=optax.adam(1e-3), learning_rates=[1e-3, 1e-2])
 
 
 def test_a_stack_is_needed_for_an_ensemble():

@@ -205,6 +205,13 @@ def test_random_atoms_meet_the_box_and_repeat():
     assert result.errors[1] < result.errors[0] < np.sqrt(2 / 5)
 
 
+def test_biases_of_an_interval():
+    w, b = RandomReLUDictionary((0, 1), 4000, dimension=2, biases=(-2, 2)).atoms(0)
+    # Uniform: the mean within 4.5 standard errors of 0, and nearly the whole interval is met.
+    assert abs(b.mean()) < 4.5 * (4 / np.sqrt(12)) / np.sqrt(4000)
+    assert -2 <= b.min() < -1.98 and 1.98 < b.max() <= 2 and w.shape == (4000, 2)
+
+
 @pytest.mark.parametrize(
     "call, error, match",
     [
@@ -213,6 +220,7 @@ def test_random_atoms_meet_the_box_and_repeat():
         (lambda: ReLUDictionary([1.0], [np.nan]), ValueError, "finite"),
         (lambda: ReLUDictionary(np.zeros((0, 1)), np.zeros(0)), ValueError, "atom"),
         (lambda: RandomReLUDictionary((0, 1), 0), ValueError, "positive"),
+        (lambda: RandomReLUDictionary((0, 1), biases=(2, -2)), ValueError, "biases=..."),
         (lambda: _run(sizes=[4, 2]), ValueError, "increasing"),
         (lambda: _run(sizes=[]), ValueError, "increasing"),
         (lambda: _run(sizes=[0]), ValueError, "from 1 on"),

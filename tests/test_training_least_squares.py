@@ -72,6 +72,15 @@ def test_a_linear_problem_takes_one_step():
     np.testing.assert_allclose(result.model.biases[0], -1.0, rtol=1e-12)
 
 
+def test_a_singular_system_is_told():
+    # Two equal neurons: the columns of the Jacobian repeat, and plain Gauss-Newton cannot step.
+    net = networks.ReLUNetwork([np.ones((2, 1)), np.ones((1, 2))], [np.ones(2), np.zeros(1)])
+    result = fit_least_squares(net, (X, Y), steps=5, solver=optx.GaussNewton(1e-8, 1e-8))
+    assert result.stopped == "a step that the solver could not make" and result.steps < 5
+    assert result.loss == pytest.approx(result.history.min(), rel=1e-12)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.model))
+
+
 def test_variable_projection_keeps_the_last_layer_best():
     net = _start(2)
     result = fit_least_squares(net, (X, Y), steps=40, project=True)

@@ -55,8 +55,7 @@ def alternate(
        2. follows. The best network is kept.
 
     The grids are chosen once, from the parameters at the start. The result is never worse than
-    rounding to nearest: by the exact distance where `data` are a target in one dimension, on the
-    data otherwise.
+    rounding to nearest: by the distance where `data` are a target, on the data otherwise.
 
     **Arguments:**
 
@@ -96,7 +95,7 @@ def alternate(
     network = _network(model)
     grids = Grids(grids_of(network, quantizer))
     loss = Power(2.0)
-    rng = generator(jax.random.key(0) if key is None else key)
+    rng = generator("alternate", jax.random.key(0) if key is None else key)
     with jax.enable_x64(True):
         problem = as_problem("data", data, loss, network, jnp.float64)
         starts = [grids.rounded(network), *_layer_by_layer(network, grids, problem)]
@@ -119,7 +118,7 @@ def alternate(
             history.append(least)
         # The nodes of the loss are not the target: the exact distance decides.
         chosen = [(start, *error_of(start, data, loss, None, 0)) for start in (best, starts[0])]
-        if chosen[0][2] == "exact distance":
+        if chosen[0][2].endswith("distance"):
             chosen.sort(key=lambda one: float(one[1]))
         best, error, kind = chosen[0]
         final = np.asarray(loss_of(best, problem))

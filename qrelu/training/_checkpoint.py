@@ -1,10 +1,13 @@
 """The state of a training run in a file that is whole at any moment."""
 
+import functools
 import hashlib
 import importlib.metadata
+import inspect
 import json
 import os
 import pathlib
+import types
 from typing import Any
 
 import jax
@@ -19,7 +22,11 @@ _FORMAT = "qrelu training checkpoint, version 1"
 
 
 def fingerprint(*parts: Any) -> str:
-    """A hash of arrays, structures and plain values: what a run's numbers depend on."""
+    """A hash of arrays, structures, functions and plain values: what a run's numbers depend on.
+
+    The same in every process. A function counts with its code and the values that it closes over,
+    as optimizers do over their learning rates; what it takes from elsewhere is not seen.
+    """
     digest = hashlib.sha256(importlib.metadata.version("qrelu").encode())
     for part in parts:
         leaves, structure = jax.tree.flatten(part)
@@ -29,7 +36,7 @@ def fingerprint(*parts: Any) -> str:
                 array = np.asarray(_numbers(leaf))
                 digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
             else:
-                digest.update(_plain(leaf).encode())
+                digest.update(_described(leaf, {}).encode())
     return digest.hexdigest()
 
 
@@ -87,6 +94,36 @@ def _numbers(leaf: Any) -> np.ndarray:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     return np.array(leaf, order="C")  # keeps numbers without axes as they are
+
+
+def _described(value: Any, seen: dict[int, str]) -> str:
+    """Words for a value and, if it is a function, for all that makes it up."""
+
+    def words(parts: Any) -> str:
+        return f"({', '.join(_described(part, seen) for part in parts)})"
+
+    value = getattr(value, "__wrapped__", value)
+    if isinstance(value, types.FunctionType):
+        if id(value) not in seen:
+            seen[id(value)] = "itself"
+            cells = inspect.getclosurevars(value).nonlocals
+            text = words((value.__code__, value.__defaults__, value.__kwdefaults__, cells))
+            seen[id(value)] = hashlib.sha256(text.encode()).hexdigest()
+        return seen[id(value)]
+    if isinstance(value, types.CodeType):
+        return value.co_code.hex() + words((value.co_consts, value.co_names))
+    if isinstance(value, functools.partial):
+        return words((value.func, value.args, value.keywords))
+    if isinstance(value, tuple | list):
+        return words(value)
+    if isinstance(value, dict):
+        return words(value.items())
+    if isinstance(value, set | frozenset):
+        return str(sorted(_described(part, seen) for part in value))
+    if isinstance(value, jax.Array | np.ndarray | np.generic):
+        array = _numbers(value)
+        return f"{array.dtype}{array.shape}{array.tobytes().hex()}"
+    return _plain(value)
 
 
 def _plain(value: Any) -> str:

@@ -18,12 +18,23 @@ def check_whole(call: str, name: str, value: Any, least: int = 1) -> None:
         )
 
 
-def generator(key: Any) -> np.random.Generator:
-    """NumPy's random numbers for a JAX key: the same numbers whatever JAX is set to."""
-    data = (
-        jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+def check_key(call: str, key: Any) -> Any:
+    """The key, or an error for what is none."""
+    dtype = getattr(key, "dtype", None)
+    typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    if getattr(key, "shape", None) == () and typed:
+        return key
+    if getattr(key, "shape", None) == (2,) and dtype == np.uint32:
+        return key
+    raise TypeError(
+        f"`{call}(key=...)` must be one JAX key; got {key!r:.60}. Write `jax.random.key(0)`."
     )
-    return np.random.default_rng(np.asarray(data).ravel().tolist())
+
+
+def generator(call: str, key: Any) -> np.random.Generator:
+    """NumPy's random numbers for a JAX key: the same numbers whatever JAX is set to."""
+    words = jax.random.key_data(check_key(call, key))
+    return np.random.default_rng(np.asarray(words).ravel().tolist())
 
 
 def check_target(call: str, target: Any) -> None:

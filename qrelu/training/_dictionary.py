@@ -127,35 +127,59 @@ class ReLUDictionary(AbstractDictionary):
 class RandomReLUDictionary(AbstractDictionary):
     r"""New random atoms in every step: unit directions, kinks that meet the box.
 
-    Directions are uniform on the sphere, and the bias is uniform on the values of $-w \cdot x$ on
-    the box, so that no atom is zero or affine there.
+    Directions are uniform on the sphere. The bias is uniform on the values of $-w \cdot x$ on the
+    box, so that no atom is zero or affine there, or on an interval for all directions.
     """
 
     lower: Float[np.ndarray, " d"]
     upper: Float[np.ndarray, " d"]
     count: int
     seed: int
+    biases: tuple[float, float] | None
 
-    def __init__(self, domain: Any, count: int = 1024, *, dimension: int = 1, seed: int = 0):
+    def __init__(
+        self,
+        domain: Any,
+        count: int = 1024,
+        *,
+        dimension: int = 1,
+        seed: int = 0,
+        biases: Any = None,
+    ):
         r"""**Arguments:**
 
         - `domain`: the box, as in `norms.GaussLegendre`.
         - `count`: atoms per step.
         - `dimension`: $d$, if `domain` is one interval for all axes.
         - `seed`: the same seed gives the same atoms in the same step.
+        - `biases`: the interval of the biases; None for the kinks that meet the box.
+
+        **Raises:**
+
+        - `ValueError`: for a box or an interval that is empty or infinite, and a count below 1.
         """
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ValueError(
                 f"`RandomReLUDictionary(count=...)` must be a positive whole number; got {count!r}."
             )
         self.lower, self.upper = as_domain("RandomReLUDictionary", domain, dimension)
-        self.count, self.seed = count, seed
+        if biases is not None:
+            low, high = map(float, biases)
+            if not (np.isfinite([low, high]).all() and low < high):
+                raise ValueError(
+                    "`RandomReLUDictionary(biases=...)` must be an interval (low, high) with "
+                    f"low < high, both finite; got {biases}."
+                )
+            biases = (low, high)
+        self.count, self.seed, self.biases = count, seed, biases
 
     def atoms(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The draws of this step."""
         rng = np.random.default_rng([self.seed, step])
         w = rng.normal(size=(self.count, self.dimension))
         w /= np.linalg.norm(w, axis=1, keepdims=True)
+        if self.biases is not None:
+            return w, rng.uniform(*self.biases, size=self.count)
         least = np.minimum(w * self.lower, w * self.upper).sum(axis=1)
         most = np.maximum(w * self.lower, w * self.upper).sum(axis=1)
         return w, -rng.uniform(least, most)

@@ -53,8 +53,10 @@ def fit(
     - `steps`: steps of the optimizer.
     - `loss`: "l2" (mean or integral of squared errors), "l1", an exponent p, "sup" (a smooth
         stand-in, p = 32), "cross_entropy" of logits and whole-number labels, or a function of
-        predictions and labels.
-    - `optimizer`: any optax optimizer; `adam` with a cosine schedule from 1e-2 to 0 if None.
+        predictions and labels, both of shape (n, outputs), that returns one number; whole-number
+        labels of shape (n,) stay as they are for models of several outputs.
+    - `optimizer`: any optax optimizer, those that ask for values of the loss (`lbfgs`,
+        `reduce_on_plateau`) included; `adam` with a cosine schedule from 1e-2 to 0 if None.
     - `batch`: points per step, a new order in each epoch; None takes all points in every step. The
         rest of an epoch that fills no batch is left out.
     - `quantizer`: a quantizer or calibration for all steps, or a schedule: pairs (first step,
@@ -70,7 +72,8 @@ def fit(
     - `key`: decides the order of the points and stochastic rounding; the same key gives the same
         numbers.
     - `checkpoint`: a file in which the state is kept; if it exists, training goes on from it and
-        ends with the same numbers as without interruption. It is whole at any moment.
+        ends with the same numbers as without interruption. It is whole at any moment, and belongs
+        to one problem: data, model, settings and the code of functions are compared.
     - `progress`: whether a line on the terminal shows loss and time left.
 
     **Returns:**
@@ -81,6 +84,7 @@ def fit(
 
     - `ValueError`: for data with NaN or of different lengths, a batch larger than the data, a
         checkpoint of another problem, or a model whose first loss is not finite.
+    - `TypeError`: for what is no data, no optimizer, no quantizer or no key.
 
     **Reference:** derived; the gradient through a grid is straight-through, as in `quantizers`.
     """
@@ -88,6 +92,7 @@ def fit(
         steps, loss, batch, quantizer, where, backward, patience, every, key, checkpoint, progress
     )
     optimizer = _default(steps) if optimizer is None else optimizer
+    _check_optimizer("fit", optimizer)
     return run(model, data, validation, optimizer, None, mask, options, False)
 
 
@@ -143,9 +148,28 @@ def fit_ensemble(
     rates = None if learning_rates is None else jnp.asarray(learning_rates)
     if rates is None:
         optimizer = _default(steps) if optimizer is None else optimizer
+        _check_optimizer("fit_ensemble", optimizer)
     else:
         optimizer = optax.adam if optimizer is None else optimizer
+        if _is_optimizer(optimizer) or not callable(optimizer):
+            raise TypeError(
+                "`fit_ensemble(optimizer=...)` must be a function of a learning rate where there "
+                f"are `learning_rates`; got {optimizer!r:.60}. Pass `optax.adam` or "
+                "`lambda rate: optax.sgd(rate, momentum=0.9)`."
+            )
     return run(models, data, validation, optimizer, rates, mask, options, True)
+
+
+def _is_optimizer(value: Any) -> bool:
+    return hasattr(value, "init") and hasattr(value, "update")
+
+
+def _check_optimizer(call: str, optimizer: Any) -> None:
+    if not _is_optimizer(optimizer):
+        raise TypeError(
+            f"`{call}(optimizer=...)` must be an optimizer of optax; got {optimizer!r:.60}. Write, "
+            "for example, `optax.adam(1e-2)`."
+        )
 
 
 @functools.lru_cache(maxsize=64)

@@ -14,7 +14,8 @@ class SearchResult(NamedTuple):
     **Attributes:**
 
     - `network`: the best one, in NumPy float64.
-    - `error`: its $L^2$ distance to the target, measured exactly, with its uncertainty.
+    - `error`: its $L^2$ distance to the target, a `float` with its `uncertainty`: exact pieces in
+        one variable, quadrature in several.
     - `networks`: what the search ended with: for `fit_shallow` one for each start, in order; for
         `fit_deep` the pool, the best first.
     - `errors`: their $L^2$ distances.
@@ -38,5 +39,5 @@ class SearchResult(NamedTuple):
         return (
             f"{self.stopped} ({len(self.history)}) in {self.seconds:.1f} s\n"
             f"  widths {self.network.widths}, connectivity {self.network.connectivity}\n"
-            f"  error (exact distance) {float(self.error):.6g}"
+            f"  L2 error {float(self.error):.6g}, uncertain by {self.error.uncertainty:.1g}"
         )

@@ -83,7 +83,15 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
 
         loss, gradients = jax.value_and_grad(loss_of)(state.parameters)
         optimizer = setting.optimizer if rate is None else setting.optimizer(rate)
-        updates, memory = optimizer.update(gradients, state.optimizer, state.parameters)
+        # Line searches and plateaus ask for more than the gradient.
+        updates, memory = optax.with_extra_args_support(optimizer).update(
+            gradients,
+            state.optimizer,
+            state.parameters,
+            value=loss,
+            grad=gradients,
+            value_fn=loss_of,
+        )
         if mask is not None:
             updates = jax.tree.map(jnp.multiply, updates, mask)
         moved = optax.apply_updates(state.parameters, updates)

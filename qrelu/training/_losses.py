@@ -54,7 +54,13 @@ class Own(eqx.Module):
 
     def __call__(self, predictions: Any, y: Any, weights: Any) -> Any:
         """The loss of one batch."""
-        return self.function(predictions, y)
+        found = self.function(predictions, y)
+        if jnp.shape(found) != ():
+            raise ValueError(
+                "`fit(loss=...)` must return one number for all points; got an array of shape "
+                f"{jnp.shape(found)}. Take its mean."
+            )
+        return found
 
 
 def as_loss(loss: Any) -> Power | CrossEntropy | Own:

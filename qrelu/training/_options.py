@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from ..quantizers import LSQ, AbstractCalibration, AbstractQuantizer, LearnedStep
+from ._checks import check_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Options:
     def __post_init__(self):
         for name in ("steps", "every"):
             _check_whole(name, getattr(self, name))
-        self.schedule  # noqa: B018  its errors belong to the call
+        _ = self.schedule, self.random_key  # their errors belong to the call
         for name in ("batch", "patience"):
             if getattr(self, name) is not None:
                 _check_whole(name, getattr(self, name))
@@ -89,7 +90,7 @@ class Options:
     @property
     def random_key(self) -> Any:
         """The key, by default that of seed 0."""
-        return jax.random.key(0) if self.key is None else self.key
+        return jax.random.key(0) if self.key is None else check_key("fit", self.key)
 
 
 def _check_whole(name: str, value: Any) -> None:

@@ -43,7 +43,7 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
         rule = GaussLegendre(data.domain, _CELLS, _NODES) if one else rule_of(data)
         x, w = rule.nodes, rule.weights
         y = np.asarray(data(x[:, 0] if one else x))
-    elif isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], AbstractQuadrature):
+    elif is_pair(data):
         function, rule = data
         x, w = rule.nodes, rule.weights
         one = isinstance(function, AbstractTarget) and function.dimension == 1
@@ -55,7 +55,7 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
     else:
         raise TypeError(
             f"`{call}` must be arrays (x, y), a target, or a pair of a function and a quadrature; "
-            f"got {type(data).__name__}."
+            f"got {type(data).__name__}. Wrap a function in `targets.Function`."
         )
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
         raise ValueError(
@@ -70,6 +70,12 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
             )
     if x.ndim == 1 and getattr(model, "in_size", None) != "scalar":
         x = x[:, None]
+    inputs = _inputs(model)
+    if inputs is not None and x.shape[1:] != (inputs,):
+        raise ValueError(
+            f"`{call}` must have points of shape (n, {inputs}) for a model of {inputs} inputs; got "
+            f"{x.shape}."
+        )
     labels = isinstance(loss, CrossEntropy)
     if labels and not (np.issubdtype(y.dtype, np.integer) and y.ndim == 1 and y.min() >= 0):
         raise ValueError(
@@ -84,6 +90,19 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
     )
 
 
+def is_pair(data: Any) -> bool:
+    """Whether this is a function with a quadrature."""
+    return isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], AbstractQuadrature)
+
+
+def _inputs(model: Any) -> int | None:
+    """How many numbers a point has, where the model says it."""
+    if isinstance(model, ReLUNetwork):
+        return model.widths[0]
+    size = getattr(model, "in_size", None) if isinstance(model, eqx.nn.MLP) else None
+    return size if isinstance(size, int) else None
+
+
 def predict(model: Any, x: Any) -> Any:
     """The values of any model at a batch of points."""
     if isinstance(model, ReLUNetwork):
@@ -94,6 +113,11 @@ def predict(model: Any, x: Any) -> Any:
 def objective(loss: Any, model: Any, part: Problem) -> Any:
     """The loss of a model on some points."""
     predictions, y = predict(model, part.x), part.y
+    if isinstance(loss, Own):
+        # Columns on both sides: (n, 1) and (n,) would broadcast to (n, n).
+        predictions = predictions[:, None] if predictions.ndim == 1 else predictions
+        labels = jnp.issubdtype(y.dtype, jnp.integer) and predictions.shape[1] > 1
+        y = y[:, None] if y.ndim == 1 and not labels else y
     if not isinstance(loss, Own | CrossEntropy):
         predictions = predictions.reshape(part.count, -1)
         y = y.reshape(part.count, -1)

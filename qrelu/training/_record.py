@@ -22,10 +22,14 @@ class FitResult(NamedTuple):
     - `evaluated`: the steps before which they were taken, shape (evaluations,).
     - `loss`: the loss of `model` on all training points.
     - `error`: the error on what was not trained on, `None` if nothing is known;
-    - `error_kind`: what it is: "exact distance" to a target in one dimension, "validation", or
-        "none".
+    - `error_kind`: what it is: "exact distance" to a target of one variable, or "measured distance"
+        of several (each a `float` with its `uncertainty` for one model), for ReLU networks and the
+        losses "l1", "l2" and "sup"; "validation", the loss there; "loss at other points" of the
+        target or function; "none" for data alone.
     - `steps`: how many steps were done.
-    - `stopped`: why it ended: "all steps", "no improvement" or "a loss that is not finite".
+    - `stopped`: why it ended: "all steps", "no improvement" of the validation, "a loss that is not
+        finite", "all rounds" (`alternate`), and of least squares "converged" or "a step that the
+        solver could not make".
     - `finite`: whether all losses were finite, of each member.
     - `seconds`: how long it took, compilation included, of this call.
     - `settings`: versions, device, type and options.

@@ -15,10 +15,10 @@ from ._checkpoint import as_path, fingerprint, load, save
 from ._error import error_of
 from ._log import Log
 from ._loop import Setting, State, advance, evaluate, served
-from ._losses import as_loss
+from ._losses import CrossEntropy, as_loss
 from ._options import Options
 from ._order import rows_of
-from ._problem import as_problem
+from ._problem import as_problem, predict
 from ._progress import reporting
 from ._record import FitResult, settings_of
 
@@ -44,6 +44,7 @@ def run(
     dtype, members = _checked(parameters, rates, ensemble)
     problem = as_problem("data", data, loss, model, dtype)
     held = None if validation is None else as_problem("validation", validation, loss, model, dtype)
+    _check_labels(model, loss, members, data=problem, validation=held)
     options.check(problem.count, held is not None)
     setting = Setting(
         problem,
@@ -62,7 +63,7 @@ def run(
     state = _spread(_start(_copy(parameters), optimizer, rates, members), members)
     log = Log(_copy(parameters), state.alive.shape)
     step, path = 0, as_path(options.checkpoint)
-    name = "" if path is None else _name(setting, parameters, held, options)
+    name = "" if path is None else _name(setting, state, held, options)
     if path is not None and path.exists():
         step, (state, log.best), arrays, log.stopped = load(path, name, (state, log.best))
         log.restore(arrays)
@@ -126,6 +127,26 @@ def run(
     )
 
 
+def _check_labels(model: Any, loss: Any, members: int, **problems: Any) -> None:
+    """An error for labels that are no class of the model."""
+    if not isinstance(loss, CrossEntropy):
+        return
+    for name, problem in problems.items():
+        if problem is None:
+            continue
+
+        def outputs(model: Any, x: Any = problem.x[:1]) -> Any:
+            return predict(model, x)
+
+        of = eqx.filter_vmap(outputs) if members else outputs
+        classes = eqx.filter_eval_shape(of, model).shape[-1]
+        if int(problem.y.max()) >= classes:
+            raise ValueError(
+                f"`fit({name}=...)` must have labels from 0 to {classes - 1} for a model of "
+                f"{classes} outputs; got {int(problem.y.max())}."
+            )
+
+
 def _checked(parameters: Any, rates: Any, ensemble: bool) -> tuple[Any, int]:
     """The type of the numbers, and how many members there are (0 for one model)."""
     leaves = jax.tree.leaves(parameters)
@@ -166,12 +187,12 @@ def _spread(state: State, members: int) -> State:
     return jax.device_put(state, sharding)
 
 
-def _name(setting: Setting, parameters: Any, held: Any, options: Options) -> str:
+def _name(setting: Setting, state: State, held: Any, options: Options) -> str:
     loose = (setting.problem, held, setting.rates, setting.mask, options.schedule)
-    form = jax.tree.structure(setting.rest)
     plain = (options.steps, options.batch, options.every, options.patience, options.backward)
     key = jax.random.key_data(setting.key)
-    return fingerprint(parameters, form, loose, plain, key, setting.loss)
+    functions = (setting.optimizer, getattr(setting.loss, "function", None), options.where)
+    return fingerprint(state, setting.rest, loose, plain, key, setting.loss, functions)
 
 
 def _warn_of_single_levels(models: Any, latent: Any, members: int) -> None:

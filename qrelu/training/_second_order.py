@@ -61,8 +61,8 @@ def fit_least_squares(
     **Returns:**
 
     A `FitResult`. `history` has the loss before every step, and after convergence the last one;
-    `stopped` is "converged", "all steps" or "a loss that is not finite"; the model is the best one
-    seen.
+    `stopped` is "converged", "all steps", "a loss that is not finite" or "a step that the solver
+    could not make" (a singular system without damping); the model is the best one seen.
 
     **Raises:**
 
@@ -152,7 +152,8 @@ def _run(
     finite = np.isfinite(np.where(np.arange(steps) < count[..., None], history, 0.0)).all(axis=-1)
     # A member that has converged keeps its last loss while others go on.
     history = np.where(np.arange(steps) < count[..., None], history, final[..., None])[..., :most]
-    stopped = "a loss that is not finite" if not finite.any() else "all steps"
+    early = "a step that the solver could not make" if most < steps else "all steps"
+    stopped = early if finite.any() else "a loss that is not finite"
     return FitResult(
         trained,
         trained,

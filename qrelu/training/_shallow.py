@@ -67,7 +67,7 @@ def fit_shallow(
     check_whole("fit_shallow", "rounds", rounds, 0)
     grid = quadrature(target)
     unit, grid = grid.unit, grid.in_units()
-    rng = generator(key)
+    rng = generator("fit_shallow", key)
     knots = np.sort(rng.uniform(grid.lower, grid.upper, (starts, neurons + 1)), axis=1)
     knots[:, 0], knots[:, -1] = grid.lower, grid.upper
     knots = np.stack([parted(row) for row in knots])

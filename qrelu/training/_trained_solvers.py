@@ -59,7 +59,7 @@ def _shallow(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
 
 
 def _greedy(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
-    seed = int(generator(key).integers(2**31))
+    seed = int(generator("Trained.fit", key).integers(2**31))
     result = orthogonal_greedy(
         target,
         RandomReLUDictionary(target.domain, _ATOMS, seed=seed),
@@ -72,7 +72,7 @@ def _greedy(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
 
 
 def _adam(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
-    rng, rule = generator(key), rule_of(target)
+    rng, rule = generator("Trained.fit", key), rule_of(target)
     box = (rule.lower, rule.upper)
     unit = ((rule.nodes - rule.lower) / (rule.upper - rule.lower)).T
     nets = []
