@@ -76,6 +76,8 @@ def test_polynomials_and_waves_are_reproduced_on_any_rectangle():
     assert fitted.connectivity == 2
     assert float(L2.distance(fitted.function, WAVES)) < 1e-12
     assert families.TensorFourier().fit(SMOOTH, 9, norm=L2).notes.startswith("not periodic")
+    # Zero at all sides, up to rounding: periodic.
+    assert families.TensorFourier().fit(targets.get("sines2d"), 9, norm=norms.Sup()).notes == ""
 
 
 def test_polynomials_of_a_product_are_products_of_legendre_projections():

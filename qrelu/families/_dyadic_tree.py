@@ -10,6 +10,7 @@ from ._approximant import Approximant
 from ._best_values import best_values
 from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
+from ._refusals import refuse_jumps
 from ._spline import Spline
 
 # The place of x in a leaf is its place in the domain, rounded to 2^-53, doubled once per level: a
@@ -92,8 +93,8 @@ class DyadicTree(AbstractFamily):
         **Raises:**
 
         - `TypeError`: what is no target, no norm or no whole number.
-        - `ValueError`: a size below the smallest tree or beyond $2^{20}$ leaves, or a target with
-          NaN or infinite values.
+        - `ValueError`: a size below the smallest tree or beyond $2^{20}$ leaves, a target with NaN
+          or infinite values, or one that jumps, in the sup norm.
         """
         check_types("DyadicTree().fit(target, size, norm=...)", target, norm)
         size = checked_size("DyadicTree().fit(target, size)", size, self.minimum_size)
@@ -106,6 +107,7 @@ class DyadicTree(AbstractFamily):
                 f"{size}. Use a smaller size."
             )
         points = quadrature(target)
+        refuse_jumps("DyadicTree().fit(target, size, norm=...)", points, norm.p, target.name)
         knots = np.linspace(points.lower, points.upper, 2**levels + 1)
         if self.values == "interpolate":
             spline = Spline(knots, points.function(knots))

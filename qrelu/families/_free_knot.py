@@ -6,6 +6,7 @@ from ._approximant import Approximant
 from ._best_spline import best_spline
 from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
+from ._refusals import refuse_jumps
 from ._spline import HINGE, network_from_spline, pieces_for
 
 
@@ -67,10 +68,13 @@ class FreeKnot(AbstractFamily):
         **Raises:**
 
         - `TypeError`: what is no target, no norm or no whole number.
-        - `ValueError`: a size below 4, or a target with NaN or infinite values.
+        - `ValueError`: a size below 4, a target with NaN or infinite values, or one that jumps, in
+          the sup norm.
         """
         check_types("FreeKnot().fit(target, size, norm=...)", target, norm)
         size = checked_size("FreeKnot().fit(target, size)", size, self.minimum_size)
-        spline = best_spline(quadrature(target), pieces_for(size), norm.p)
+        points = quadrature(target)
+        refuse_jumps("FreeKnot().fit(target, size, norm=...)", points, norm.p, target.name)
+        spline = best_spline(points, pieces_for(size), norm.p)
         network = network_from_spline(spline)
         return Approximant(network, spline.knots.size - 1, 64.0, network.connectivity)

@@ -1,4 +1,4 @@
-"""What the classical families cannot do, in sentences."""
+"""What no family can do, in sentences."""
 
 import numpy as np
 

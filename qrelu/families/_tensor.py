@@ -247,7 +247,10 @@ def _periodicity(call: str, target: AbstractTarget, box: Box, p: float) -> str:
     """A note on a target that is not periodic; refused where its error would not fall."""
     lower, upper = np.array(box)
     t = (np.arange(64) + 0.5) / 64
-    gap, scale = 0.0, 0.0
+    gap = 0.0
+    # The largest value on the diagonals: at the sides it may vanish.
+    places = lower + (upper - lower) * np.stack([np.tile(t, 2), np.append(t, 1 - t)], axis=1)
+    scale = float(np.max(np.abs(np.asarray(target(places), np.float64))))
     for axis in (0, 1):
         sides = []
         for end in (lower, upper):

@@ -8,6 +8,7 @@ from ._approximant import Approximant
 from ._best_values import best_values
 from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
+from ._refusals import refuse_jumps
 from ._spline import HINGE, network_from_spline, pieces_for
 
 
@@ -57,12 +58,14 @@ class UniformKnot(AbstractFamily):
         **Raises:**
 
         - `TypeError`: what is no target, no norm or no whole number.
-        - `ValueError`: a size below 4, or a target with NaN or infinite values.
+        - `ValueError`: a size below 4, a target with NaN or infinite values, or one that jumps, in
+          the sup norm.
         """
         check_types("UniformKnot().fit(target, size, norm=...)", target, norm)
         size = checked_size("UniformKnot().fit(target, size)", size, self.minimum_size)
         pieces = pieces_for(size)
         points = quadrature(target)
+        refuse_jumps("UniformKnot().fit(target, size, norm=...)", points, norm.p, target.name)
         knots = np.linspace(points.lower, points.upper, pieces + 1)
         network = network_from_spline(best_values(points, knots, norm.p))
         return Approximant(network, pieces, 64.0, network.connectivity)
