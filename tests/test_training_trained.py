@@ -276,8 +276,11 @@ MISTAKES = {
     "solver": (["-f", "trained:sgd"], "must name one of lm, shallow, greedy, adam"),
     "no depth": (["-f", "trained:lm:deep"], "must name one of lm"),
     "depth": (["-f", "trained:greedy:4"], "has one hidden layer"),
-    "variables": (["-t", "hat3d", "-f", "free-knot"], "needs a function of one variable; hat3d"),
-    "knots": (["-t", "hat3d", "-f", "trained:shallow"], "needs a function of one variable"),
+    "variables": (
+        ["-t", "hat3d", "-f", "free-knot"],
+        "does not serve functions of three variables, and hat3d is one",
+    ),
+    "knots": (["-t", "hat3d", "-f", "trained:shallow"], "does not serve functions of three"),
 }
 
 
