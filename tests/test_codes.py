@@ -350,6 +350,10 @@ def test_bad_input_gets_a_sentence():
     fitted = families.Polynomial().fit(target, 8, norm=norms.L2())
     for call, match in (
         (lambda: codes.encode(np.sin), "must get an Approximant, a formula"),
+        (lambda: codes.lipschitz_path("x", 0.1), "must get a function; got 'x'"),
+        (lambda: codes.lipschitz_path(np.sin, "0.1"), "must be a number in"),
+        (lambda: codes.curve(families.FreeKnot(), target, ["a"]), "must get positive numbers"),
+        (lambda: codes.figure([1.0]), "must get a list of what"),
         (lambda: codes.load(None), r"`codes.load\(path\)`"),
         (lambda: codes.decode(b"abc"), "must get a Code; got bytes"),
         (lambda: codes.shortest("free-knot", target, 0.1), "must get a family, for example"),
@@ -363,7 +367,14 @@ def test_bad_input_gets_a_sentence():
         (lambda: codes.lipschitz_path(np.sin, 0), "must lie in"),
         (lambda: codes.lipschitz_path(np.cos, 0.1), r"must have f\(0\) = 0; got 1"),
         (lambda: codes.lipschitz_path(lambda x: 3 * x, 0.1), "slope of 3"),
-        (lambda: codes.lipschitz_path(lambda x: x[:2], 0.1), "finite numbers of the shape"),
+        (lambda: codes.lipschitz_path(lambda x: x[:2], 0.1), "numbers of the shape"),
+        (
+            lambda: codes.lipschitz_path(lambda x: np.where(x < 0.5, x, np.inf), 0.1),
+            r"f\(0.5\) is inf",
+        ),
+        (lambda: codes.lipschitz_path(np.sin, math.nan), "must lie in"),
+        (lambda: codes.curve(families.FreeKnot(), target, [0.1, math.nan]), "number; got nan"),
+        (lambda: codes.encode(fitted, target=target, accuracy=math.nan), "number; got nan"),
         (lambda: codes.shortest(families.Fourier(), target, 1e-6), "does not with the sizes"),
     ):
         with pytest.raises(ValueError, match=match):

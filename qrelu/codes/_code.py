@@ -1,15 +1,21 @@
 """An approximant as a string of bits, in memory and in a file."""
 
 import hashlib
-import math
 import struct
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from .._misc import file_path, write_atomically
 
 MAGIC = b"qrelu c1"
-# Magic, kind, domain, number of bits, checksum.
-_HEADER = struct.Struct("<8sBddI8s")
+# The kinds of functions of two variables.
+PLANE = (11, 12)
+
+
+def _header(kind: int) -> struct.Struct:
+    """Magic, kind, domain, number of bits, checksum."""
+    return struct.Struct(f"<8sB{4 if kind in PLANE else 2}dI8s")
 
 
 class Code(NamedTuple):
@@ -20,35 +26,39 @@ class Code(NamedTuple):
     - `kind`: what it is: 1 a spline, 2 a polynomial, 3 waves, 4 wavelets, 5 a quotient, 6 a network
         of any shape, 7 a network of one hidden layer through predicted values, 8 and 9 the same as
         a dyadic tree of two maps or of one per level, 10 a network of one hidden layer by its knots
-        and values, 32 a Lipschitz path.
-    - `domain`: the interval as two floats.
+        and values, 11 products of polynomials or of waves, 12 wavelets on a rectangle, 32 a
+        Lipschitz path.
+    - `domain`: the ends (lower, upper), two floats, or two tuples of two floats for a rectangle;
+        (0, 0) for networks, which have none.
     - `payload`: the string of bits, the last byte filled up with zeros.
     - `bits`: how many bits of it count.
-    - `header_bits`: what a file takes besides: 37 bytes, and the bits that fill the last byte.
+    - `header_bits`: what a file takes besides: 37 bytes (53 for a function of two variables), and
+        the bits that fill the last byte.
     - `data`: the whole file.
     """
 
     kind: int
-    domain: tuple[float, float]
+    domain: Any
     payload: bytes
     bits: int
 
     @property
     def header_bits(self) -> int:
         """Bits of a file that are not counted in `bits`."""
-        return 8 * (_HEADER.size + len(self.payload)) - self.bits
+        return 8 * (_header(self.kind).size + len(self.payload)) - self.bits
 
     @property
     def data(self) -> bytes:
         """The bytes of a file: the header, then the payload.
 
         The header has 37 bytes, numbers in little-endian order: "qrelu c1", the kind (1 byte), the
-        ends of the domain (two float64), the number of bits (4 bytes), and the first 8 bytes of the
-        SHA-256 of all else.
+        ends of the domain (two float64; for kinds 11 and 12 four, both lower ones first), the
+        number of bits (4 bytes), and the first 8 bytes of the SHA-256 of all else.
         """
-        front = (MAGIC, self.kind, *self.domain, self.bits)
-        digest = hashlib.sha256(_HEADER.pack(*front, bytes(8)) + self.payload).digest()[:8]
-        return _HEADER.pack(*front, digest) + self.payload
+        header = _header(self.kind)
+        front = (MAGIC, self.kind, *np.ravel(self.domain).tolist(), self.bits)
+        digest = hashlib.sha256(header.pack(*front, bytes(8)) + self.payload).digest()[:8]
+        return header.pack(*front, digest) + self.payload
 
     def save(self, path: Any) -> None:
         r"""Write the code to a file, whole or not at all.
@@ -91,15 +101,17 @@ def from_bytes(name: str, data: bytes) -> Code:
     if not data.startswith(MAGIC):
         begins = f"this one begins with {data[:8]!r}" if data else "this one is empty"
         raise refuse(f"{begins}, which is another format")
-    if len(data) < _HEADER.size:
+    header = _header(data[len(MAGIC)] if len(data) > len(MAGIC) else 0)
+    if len(data) < header.size:
         raise refuse(f"this one is cut off in its header, after {len(data)} bytes")
-    _, kind, lower, upper, bits, _ = _HEADER.unpack_from(data)
-    payload = data[_HEADER.size :]
-    code = Code(kind, (lower, upper), payload, bits)
+    _, kind, *ends, bits, _ = header.unpack_from(data)
+    payload = data[header.size :]
+    domain = tuple(ends) if len(ends) == 2 else (tuple(ends[:2]), tuple(ends[2:]))
+    code = Code(kind, domain, payload, bits)
     if len(payload) < -(-bits // 8):
         raise refuse(f"this one is cut off: {len(payload)} of {-(-bits // 8)} bytes of its payload")
-    if code.data[: _HEADER.size] != data[: _HEADER.size]:
+    if code.data[: header.size] != data[: header.size]:
         raise refuse("this one is damaged: its checksum is wrong")
-    if len(payload) != -(-bits // 8) or not (math.isfinite(lower) and math.isfinite(upper)):
+    if len(payload) != -(-bits // 8) or not np.isfinite(ends).all():
         raise refuse("its payload does not have the length that its header says")
     return code

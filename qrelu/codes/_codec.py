@@ -1,5 +1,6 @@
 """Any approximant to a code and back."""
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from ..families import (
     Barycentric,
     BSplines,
     OrthogonalSeries,
+    TensorSeries,
+    TensorWaveletSum,
     WaveletSum,
     Waves,
 )
@@ -20,15 +23,18 @@ from ..networks import ReLUNetwork, pieces
 from ..norms import L2, AbstractNorm
 from ..quantizers import Uniform
 from ..targets import AbstractTarget
-from ._code import Code
+from ._code import PLANE, Code
 from ._coder import Coder, Reader, Writer
 from ._formulas import quotients, series, splines, wavelets, waves
 from ._lifting import Lifted, code_lifted, knots_and_values
 from ._networks import network
 from ._path import PATH, path
+from ._plane_series import plane_series
+from ._plane_wavelets import plane_wavelets
 from ._rounded import rounded
 
 _WAYS: dict[int, Any] = {1: splines, 2: series, 3: waves, 4: wavelets, 5: quotients, 6: network}
+_WAYS |= {11: plane_series, 12: plane_wavelets}
 _KINDS = {
     BSplines: 1,
     OrthogonalSeries: 2,
@@ -36,6 +42,8 @@ _KINDS = {
     WaveletSum: 4,
     Barycentric: 5,
     ReLUNetwork: 6,
+    TensorSeries: 11,
+    TensorWaveletSum: 12,
 }
 # Broken lines as networks of one hidden layer, and as dyadic trees of two maps or of one per level.
 LINE, TREES = 7, {2: 8, 1: 9}
@@ -61,21 +69,23 @@ def encode(
 
     **Arguments:**
 
-    - `function`: an `Approximant`, a formula of a family, or a `ReLUNetwork`.
+    - `function`: an `Approximant`, a formula of a family in one or two variables, or a
+        `ReLUNetwork` with any number of inputs and outputs.
     - `target`, `accuracy`: the function that is approximated and the error that is allowed; both or
         neither.
     - `norm`: where the error is measured, `norms.L2()` if left out.
 
     **Returns:**
 
-    A `Code`. `decode` gives the same function, every parameter bit for bit (of zeros only the sign
-    is lost).
+    A `Code`. `decode` gives the same function, every parameter bit for bit (lost are the sign of a
+    zero, and the order of the rows of a `TensorSeries` if it is that of no family).
 
     **Raises:**
 
     - `TypeError`: for something that has no code.
-    - `ValueError`: for only one of target and accuracy, an accuracy that is not positive, or one
-      that rounding this approximant does not reach.
+    - `ValueError`: for only one of target and accuracy, a target of other variables, an accuracy
+      that is not positive, or one that rounding this approximant does not reach; for a stack of
+      networks, and for formulas that no family makes (terms twice or out of order, very many).
     """
     steps: tuple[float, ...] = ()
     if isinstance(function, Approximant):
@@ -93,8 +103,10 @@ def encode(
         )
     if target is not None and accuracy is not None:
         norm = L2() if norm is None else norm
-        check_types("encode(function, target=..., accuracy=..., norm=...)", target, norm)
+        call = "encode(function, target=..., accuracy=..., norm=...)"
+        check_types(call, target, norm, several=True)
         check_accuracy("encode(function, accuracy=...)", accuracy)
+        _check_variables(call, function, target)
         return _rounded_code(function, kind, target, float(accuracy), norm)
     return exact_code(function, kind, steps)
 
@@ -104,19 +116,38 @@ def kind_of(function: Any) -> int:
     kind = _KINDS.get(type(function))
     if kind is None:
         raise TypeError(
-            "`encode(function)` must get an Approximant, a formula in one variable or a "
-            f"ReLUNetwork; got {type(function).__name__}. Pass what `family.fit(...)` returned; "
-            "formulas on boxes have no code."
+            "`encode(function)` must get an Approximant, a formula of a family or a ReLUNetwork; "
+            f"got {type(function).__name__}. Pass what `family.fit(...)` returned."
         )
     return kind
+
+
+def _check_variables(call: str, function: Any, target: AbstractTarget) -> None:
+    """An error for a target of another number of variables."""
+    if isinstance(function, ReLUNetwork):
+        variables = function.widths[0]
+    else:
+        variables = np.size(function.domain) // 2
+    if variables != target.dimension:
+        raise ValueError(
+            f"`{call}` must get a target of {variables} variable{'s'[: variables > 1]}, as the "
+            f"function has; got `{target.name}` of {target.dimension}. Pass what it was fitted to."
+        )
 
 
 def exact_code(function: Any, kind: int, steps: tuple[float, ...] = ()) -> Code:
     """The code of a function as it is."""
     writer = Writer()
-    domain = getattr(function, "domain", (0.0, 0.0))
-    _WAYS[kind](writer, function, domain, steps)
-    return Code(kind, (float(domain[0]), float(domain[1])), *writer.finished())
+    lower, upper = np.asarray(getattr(function, "domain", (0.0, 0.0)), np.float64).tolist()
+    domain = (tuple(lower), tuple(upper)) if kind in PLANE else (lower, upper)
+    try:
+        _WAYS[kind](writer, function, domain, steps)
+    except ValueError as error:
+        raise ValueError(
+            f"`encode(function)` must get a function as the families make them; {error}. Pass what "
+            "`family.fit(...)` returned."
+        ) from None
+    return Code(kind, domain, *writer.finished())
 
 
 def _rounded_code(
@@ -163,7 +194,7 @@ def _hinges(spline: BSplines) -> ReLUNetwork:
 
 def check_accuracy(call: str, accuracy: Any) -> None:
     """An error for what is no positive number."""
-    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float | np.floating):
+    if isinstance(accuracy, bool) or not isinstance(accuracy, numbers.Real):
         raise TypeError(f"`{call}` must be a positive number; got {accuracy!r}.")
     if not (accuracy > 0 and np.isfinite(accuracy)):
         raise ValueError(f"`{call}` must be a positive number; got {accuracy}.")
@@ -215,6 +246,8 @@ def decode(code: Any) -> Any:
 
 
 def _decoded(code: Code) -> ReLUNetwork | AbstractFormula:
+    if np.shape(code.domain) != ((2, 2) if code.kind in PLANE else (2,)):
+        raise ValueError(f"its domain is {code.domain}")
     if code.kind == PATH:
         return path(code.payload, code.bits)
     reader: Coder = Reader(code.payload)

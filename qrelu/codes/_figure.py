@@ -23,8 +23,14 @@ def figure(curves: Sequence[Curve], *, encoding_rate: float | None = None) -> An
 
     **Raises:**
 
+    - `TypeError`: for what is no list of curves.
     - `ValueError`: without a curve that has a point.
     """
+    if isinstance(curves, Curve) or not all(isinstance(curve, Curve) for curve in curves):
+        raise TypeError(
+            "`figure(curves)` must get a list of what `codes.curve` returned. Write "
+            "`figure([curve])`."
+        )
     found = [curve for curve in curves if np.isfinite(curve.bits).any()]
     if not found:
         raise ValueError(

@@ -11,7 +11,7 @@ from ._integers import falling, positions
 from ._lifting import growing
 
 _BASES = ("legendre", "chebyshev")
-_WAVELETS = ("haar", *(f"db{n}" for n in range(2, 9)))
+WAVELETS = ("haar", *(f"db{n}" for n in range(2, 9)))
 _DEEPEST = 52
 # The most terms, pieces or cells in a file: beyond, a damaged number would fill the memory.
 MOST = 2**24
@@ -98,8 +98,8 @@ def wavelets(
     A bit tells whether the terms are a tree in which each has its parent, place k half of 2 k and
     2 k + 1, or are named by `positions`.
     """
-    name = _WAVELETS.index(function.wavelet) if function else 0
-    wavelet = _WAVELETS[whole(coder, name, 3)]
+    name = WAVELETS.index(function.wavelet) if function else 0
+    wavelet = WAVELETS[whole(coder, name, 3)]
     levels = whole(coder, function.levels if function else 0, 6)
     if levels > _DEEPEST:
         raise ValueError(f"it has {levels} levels")

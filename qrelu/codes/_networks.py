@@ -1,5 +1,6 @@
 """Networks of any shape to bits and back, without loss."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,14 +9,18 @@ import numpy as np
 from ..families._dyadic_tree import tree_network
 from ..families._spline import Spline
 from ..networks import ReLUNetwork, SparseMatrix
-from ._arrays import code_array
-from ._coder import Coder, natural, whole
+from ._arrays import code_array, code_step, grid_of
+from ._coder import Coder, cheapest, natural, whole
 from ._formulas import MOST
-from ._integers import positions
+from ._integers import Levels, positions
 
 TYPES = ("float64", "float32", "float16", "bfloat16")
 # Deeper networks, or larger matrices, are taken for damage.
 _DEEPEST, _DEEPEST_TREE = 2**16, 18
+# More parameters than this gain nothing from being one array.
+_FEW = 2**13
+# Bits of the largest weight that are expected.
+_USUAL_LENGTH = 6
 
 
 def network(
@@ -23,9 +28,10 @@ def network(
 ) -> ReLUNetwork:
     """The depth, the widths, and for each layer the matrix and the bias.
 
-    A bit tells whether the entries stand where those of a `DyadicTree` of this depth stand. An
-    array is its type (2 bits), for a matrix whether it is sparse, which entries are not zero
-    (`positions`, row by row; nothing for a tree), and these in their order.
+    Of more than two layers two bits tell whether the entries stand where those of a `DyadicTree` of
+    this depth stand. Otherwise a bit tells whether all entries follow as one array, which a network
+    of few parameters is glad of, or each array by itself: its type (2 bits), for a matrix whether
+    it is sparse, which entries are not zero (`positions`, row by row), and these in their order.
     """
     depth = 1 + natural(coder, given.depth - 1 if given else 0)
     if depth > _DEEPEST:
@@ -35,7 +41,57 @@ def network(
     if places is not None:
         return _on_places(coder, given, places, steps)
     widths = [1 + natural(coder, given.widths[k] - 1 if given else 0) for k in range(depth + 1)]
-    weights, biases = [], []
+    ways = [lambda c, w=w: w(c, given, widths, steps) for w in (_apart, _at_once)]
+    total = sum((n + 1) * m for n, m in zip(widths[:-1], widths[1:], strict=True))
+    few = given is not None and total <= _FEW and _dense_type(given) is not None
+    return ways[coder.bit(cheapest(coder, ways) if few else 0, 0.5)](coder)
+
+
+def _dense_type(net: ReLUNetwork) -> str | None:
+    """The one type of all arrays, if none is sparse."""
+    kinds = {
+        "sparse" if isinstance(p, SparseMatrix) else np.dtype(p.dtype).name for p in _parts(net)
+    }
+    return kinds.pop() if len(kinds) == 1 and kinds <= set(TYPES) else None
+
+
+def _at_once(
+    coder: Coder, given: ReLUNetwork | None, widths: Sequence[int], steps: Sequence[float]
+) -> ReLUNetwork:
+    """The type of all arrays, and their entries as one."""
+    name = _dense_type(given) if given else None
+    kind = np.dtype(TYPES[whole(coder, TYPES.index(name) if name else 0, 2)])
+    shapes = [s for n, m in zip(widths[1:], widths[:-1], strict=True) for s in ((n, m), (n,))]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    if ends[-1] > _FEW:
+        raise ValueError(f"it has {ends[-1]} parameters as one array")
+    values = np.zeros(0)
+    if given:
+        values = np.concatenate([np.ravel(p).astype(np.float64) for p in _parts(given)])
+    flat = _numbers(coder, values, int(ends[-1]), steps).astype(kind)
+    parts = [a.reshape(s) for a, s in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+    return ReLUNetwork(parts[::2], parts[1::2])
+
+
+def _numbers(coder: Coder, values: np.ndarray, size: int, steps: Sequence[float]) -> np.ndarray:
+    """As `code_array`, or, for numbers without any order, `Levels` with a single level."""
+    grid = grid_of(values, steps) if len(values) else None
+
+    def unordered(coder: Coder) -> np.ndarray:
+        step = code_step(coder, grid[0] if grid else 1.0)
+        codes = grid[1] if grid else None
+        return Levels(_USUAL_LENGTH).code(coder, codes, size) * step
+
+    ways = (lambda c: code_array(c, values, size, steps), unordered)
+    found = cheapest(coder, ways) if grid else 0
+    return ways[coder.bit(found, 0.7)](coder)
+
+
+def _apart(
+    coder: Coder, given: ReLUNetwork | None, widths: Sequence[int], steps: Sequence[float]
+) -> ReLUNetwork:
+    """Each array by itself."""
+    depth, weights, biases = len(widths) - 1, [], []
     for k in range(depth):
         shape = (widths[k + 1], widths[k])
         if shape[0] * shape[1] > MOST**2:

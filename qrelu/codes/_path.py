@@ -1,5 +1,6 @@
 """Lipschitz functions in as few bits as any code can take."""
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -39,11 +40,20 @@ def lipschitz_path(function: Callable, accuracy: Any) -> Code:
 
     **Raises:**
 
+    - `TypeError`: for what is no function, and an accuracy that is no number.
     - `ValueError`: for an accuracy out of range, values that are not finite, $f(0) \ne 0$, or a
       slope above 1 between two of the points.
 
     **Reference:** classical (Kolmogorov and Tikhomirov); derived, above the code.
     """
+    if not callable(function):
+        raise TypeError(
+            f"`lipschitz_path(function, accuracy)` must get a function; got {function!r}."
+        )
+    if isinstance(accuracy, bool) or not isinstance(accuracy, numbers.Real):
+        raise TypeError(
+            f"`lipschitz_path(accuracy=...)` must be a number in (0, 1]; got {accuracy!r}."
+        )
     if not (0 < accuracy <= 1):
         raise ValueError(
             f"`lipschitz_path(accuracy=...)` must lie in (0, 1]; got {accuracy}. A path of one bit "
@@ -54,10 +64,16 @@ def lipschitz_path(function: Callable, accuracy: Any) -> Code:
         raise ValueError(f"`lipschitz_path(accuracy=...)` must be at least 2^-24; got {accuracy}.")
     points = np.arange(count + 1) / count
     values = np.asarray(function(points), np.float64)
-    if values.shape != points.shape or not np.isfinite(values).all():
+    if values.shape != points.shape:
         raise ValueError(
-            f"`lipschitz_path(function, ...)` must return finite numbers of the shape "
-            f"{points.shape}, like its points; got the shape {values.shape}."
+            f"`lipschitz_path(function, ...)` must return numbers of the shape {points.shape}, "
+            f"like its points; got the shape {values.shape}."
+        )
+    if not np.isfinite(values).all():
+        place = points[~np.isfinite(values)][0]
+        raise ValueError(
+            f"`lipschitz_path(function, ...)` must return finite numbers; f({place:.6g}) is "
+            f"{values[~np.isfinite(values)][0]}."
         )
     levels = count * values
     if abs(levels[0]) > _SLACK * count:

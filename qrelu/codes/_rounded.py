@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..families import Barycentric, BSplines, OrthogonalSeries, WaveletSum, Waves
+from ..families import (
+    Barycentric,
+    BSplines,
+    OrthogonalSeries,
+    TensorSeries,
+    TensorWaveletSum,
+    WaveletSum,
+    Waves,
+)
 from ..families._best_values import best_values
 from ..families._least_squares_spline import least_squares_spline
 from ..families._nodes import chebyshev_mesh
@@ -18,12 +26,15 @@ from ..norms import AbstractNorm
 from ..quantizers import Uniform, quantize
 from ..targets import AbstractTarget
 from ._lifting import growing
+from ._rounded_plane import plausible, rounded_in_plane
 
 # How many steps are tried once the accuracy is reached, and from the coarsest one down.
 _MORE, _TRIED = 2, 100
 # Share of a step below which a number that would round to one becomes zero: the first rounds to
 # nearest, the others save terms.
 _DEAD = (0.5, 0.6, 0.7)
+# In two variables positions take more, and small terms are worth less.
+_MORE_DEAD = (0.85, 1.0)
 # Bits of the places of free knots beyond those that number the pieces.
 _PLACE_BITS = (1, 2, 3, 4, 6, 8, 11, 15, 20, 30)
 _QUOTIENT_BITS = (6, 8, 10, 13, 17, 22, 30, 40)
@@ -38,26 +49,42 @@ def rounded(
     def enough(candidate: Any) -> bool:
         return distance(candidate, target, norm) <= accuracy
 
+    lower, upper = (np.asarray(end, np.float64) for end in target.domain)
+    measure = float(np.prod(upper - lower))
+    # An error of this size everywhere has the accuracy.
+    size = accuracy / measure ** (1 / norm.p)
     if isinstance(function, ReLUNetwork):
-        yield from _network(function, accuracy, enough)
+        yield from _network(function, size, enough)
     elif isinstance(function, BSplines) and function.places is not None:
-        yield from _free_spline(function, target, norm.p, accuracy, enough)
+        yield from _free_spline(function, target, norm.p, size, enough)
     elif isinstance(function, BSplines):
         yield from _coarsest(
             lambda step: _with(function, _nearest(function.coefficients, step)),
             _first_step(function.coefficients),
-            accuracy,
+            size,
             enough,
         )
     elif isinstance(function, Barycentric):
         yield from _quotient(function, quadrature(target), enough)
     else:
-        for dead in _DEAD:
+        in_plane = isinstance(function, TensorSeries | TensorWaveletSum)
+        if isinstance(function, WaveletSum | TensorWaveletSum):
+            size *= math.sqrt(measure)
+        error = distance(function, target, norm) if in_plane else 0.0
+        if error > accuracy:
+            return
+        for dead in _DEAD + (_MORE_DEAD if in_plane else ()):
+
+            def make(step: float, dead: float = dead) -> Any:
+                if in_plane and not plausible(function, step, dead, accuracy, error, norm.p):
+                    return None
+                return (rounded_in_plane if in_plane else _sum)(function, step, dead)
+
             yield from _coarsest(
-                lambda step, dead=dead: _sum(function, step, dead),
+                make,
                 _first_step(function.coefficients),
-                accuracy,
-                enough,
+                size,
+                lambda candidate: candidate is not None and enough(candidate),
             )
 
 

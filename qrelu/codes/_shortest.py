@@ -1,7 +1,7 @@
 """The fewest bits of a family for a target and an accuracy, and curves of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,9 @@ from ..families import (
     Fourier,
     FreeKnot,
     Polynomial,
+    TensorFourier,
+    TensorPolynomial,
+    TensorWavelet,
     UniformKnot,
     Wavelet,
 )
@@ -102,6 +105,7 @@ def shortest(
     accuracy: Any,
     *,
     norm: Any = None,
+    key: Any = None,
 ) -> Encoded:
     r"""The shortest code found of an approximant of a family within an accuracy of a target.
 
@@ -114,14 +118,17 @@ def shortest(
     coarser ones, with a price for a bit. Such a network has more pieces than the best one of its
     error, and far fewer bits.
 
-    Other families are fitted with growing size and rounded by `encode` with the accuracy.
+    Other families, and all in two variables, are fitted with growing size and rounded by `encode`
+    with the accuracy.
 
     **Arguments:**
 
     - `family`: any family; for `Quantized` families fits are coded as they are.
-    - `target`: the function on an interval.
+    - `target`: the function, of as many variables as the family serves.
     - `accuracy`: the error that is allowed, positive.
-    - `norm`: where it is measured, `norms.L2()` if left out.
+    - `norm`: where it is measured, `norms.L2()` if left out; in two variables its number of points,
+        `norms.L2(points=2**14)`, says how long each measurement takes.
+    - `key`: for families that draw random numbers; that of seed 0 if None.
 
     **Returns:**
 
@@ -141,12 +148,13 @@ def shortest(
         raise TypeError(
             f"`{call}` must get a family, for example `families.FreeKnot()`; got {family!r}."
         )
-    check_types(call, target, norm)
+    lines = isinstance(family, FreeKnot | UniformKnot | DyadicTree)
+    check_types(call, target, norm, several=not lines)
     check_accuracy("shortest(family, target, accuracy)", accuracy)
-    if isinstance(family, FreeKnot | UniformKnot | DyadicTree):
+    if lines:
         found = _line(family, target, float(accuracy), norm)
     else:
-        found = _by_sizes(family, target, float(accuracy), norm)
+        found = _by_sizes(family, target, float(accuracy), norm, key)
     if found is None:
         raise ValueError(
             f"`{call}` must get an accuracy that {family.name} reaches on `{target.name}` in "
@@ -176,14 +184,15 @@ def _checked(code: Code, target: AbstractTarget, norm: AbstractNorm) -> Encoded:
 
 
 def _by_sizes(
-    family: AbstractFamily, target: AbstractTarget, accuracy: float, norm: AbstractNorm
+    family: AbstractFamily, target: AbstractTarget, accuracy: float, norm: AbstractNorm, key: Any
 ) -> Encoded | None:
+    in_plane = isinstance(family, TensorPolynomial | TensorFourier | TensorWavelet)
     chooses = isinstance(family, Polynomial | Fourier | Wavelet)
     enough = (_SPARE if chooses else 1.0) * accuracy
     codes: list[Code] = []
 
     def tried(size: int) -> float:
-        fitted = family.fit(target, size, norm=norm)
+        fitted = family.fit(target, size, norm=norm, key=key)
         error = distance(fitted.function, target, norm)
         if error < enough:
             if fitted.quantizer is not None:
@@ -193,7 +202,7 @@ def _by_sizes(
                 codes.extend(rounded_codes(function, kind_of(function), target, accuracy, norm))
         return error
 
-    size, last = family.minimum_size, math.inf
+    size, last = _least_size(family, target), math.inf
     while True:
         error = tried(size)
         if error < enough:
@@ -204,12 +213,31 @@ def _by_sizes(
         if steps <= 0 or hopeless:
             return None
         size, last = min(2 * size, _LARGEST), error
-    if not chooses:
+    if in_plane:
+        _more_terms(tried, size, codes)
+    elif not chooses:
         for factor in _BETWEEN:
             other = max(round(size * factor), family.minimum_size)
             if other != size:
                 tried(other)
     return _checked(min(codes, key=lambda code: code.bits), target, norm) if codes else None
+
+
+def _least_size(family: AbstractFamily, target: AbstractTarget) -> int:
+    # A trained network has a further weight for each further variable.
+    return family.minimum_size + target.dimension - 1
+
+
+def _more_terms(tried: Callable[[int], float], size: int, codes: list[Code]) -> None:
+    """Twice as many terms to choose from, as long as that saves bits."""
+    tried(max(round(_BETWEEN[1] * size), 1))
+    fewest = math.inf
+    while codes and size < _LARGEST:
+        best = min(code.bits for code in codes)
+        if best >= fewest:
+            return
+        fewest, size = best, min(2 * size, _LARGEST)
+        tried(size)
 
 
 def curve(
@@ -218,12 +246,13 @@ def curve(
     accuracies: Sequence[float] | np.ndarray,
     *,
     norm: Any = None,
+    key: Any = None,
 ) -> Curve:
     r"""Error against bits: `shortest` for several accuracies.
 
     **Arguments:**
 
-    - `family`, `target`, `norm`: as in `shortest`.
+    - `family`, `target`, `norm`, `key`: as in `shortest`.
     - `accuracies`: what is asked for, positive.
 
     **Returns:**
@@ -236,12 +265,18 @@ def curve(
     - `TypeError`, `ValueError`: as `shortest`, but an accuracy that is not reached gives NaN.
     """
     norm = L2() if norm is None else norm
-    wanted = np.array(accuracies, np.float64).ravel()
-    rows = []
+    try:
+        wanted = np.array(accuracies, np.float64).ravel()
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"`curve(family, target, accuracies)` must get positive numbers; got {accuracies!r}."
+        ) from None
     for accuracy in wanted.tolist():
         check_accuracy("curve(family, target, accuracies)", accuracy)
+    rows = []
+    for accuracy in wanted.tolist():
         try:
-            found = shortest(family, target, accuracy, norm=norm)
+            found = shortest(family, target, accuracy, norm=norm, key=key)
         except ValueError as error:
             if "with the sizes that are tried" not in str(error):
                 raise
