@@ -278,9 +278,9 @@ MISTAKES = {
     "depth": (["-f", "trained:greedy:4"], "has one hidden layer"),
     "variables": (
         ["-t", "hat3d", "-f", "free-knot"],
-        "does not serve functions of three variables, and hat3d is one",
+        "does not serve functions of 3 variables, and hat3d is one",
     ),
-    "knots": (["-t", "hat3d", "-f", "trained:shallow"], "does not serve functions of three"),
+    "knots": (["-t", "hat3d", "-f", "trained:shallow"], "does not serve functions of 3 variables"),
 }
 
 
