@@ -222,14 +222,15 @@ def test_time_that_runs_out_is_said(folder):
     assert "fewer bits may do" not in done.stderr
 
 
-def test_parameters_of_two_bytes(folder):
-    io.save_network("half.safetensors", _network((1, 4, 1), jnp.bfloat16))
+@pytest.mark.parametrize("dtype, most", [("float16", 11), ("bfloat16", 8)])
+def test_parameters_of_two_bytes(folder, dtype, most):
+    io.save_network("half.safetensors", _network((1, 4, 1), jnp.dtype(dtype)))
     arguments = ["--box", "0", "1", "--out", "q"]
-    done = _run("quantize", "half.safetensors", "--bits", "9", *arguments)
-    assert done.exit_code == 2 and "`--bits` must be at most 8" in done.stderr
+    done = _run("quantize", "half.safetensors", "--bits", str(most + 1), *arguments)
+    assert done.exit_code == 2 and f"`--bits` must be at most {most}" in done.stderr
     done = _run("quantize", "half.safetensors", "--bits", "6", *arguments)
     assert done.exit_code == 0, done.stderr
-    assert "evaluation in bfloat16" in done.stdout
+    assert f"evaluation in {dtype}" in done.stdout
     assert _run("verify", "q/certificate.json").exit_code == 0
 
 

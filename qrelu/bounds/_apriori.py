@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ..networks import ReLUNetwork
@@ -57,7 +58,7 @@ def apriori_errors(
     """Bounds of the change by rounding all parameters to these bits, from theory alone."""
     radius = float(np.maximum(np.abs(box[0]), np.abs(box[1])).max())
     largest = [float(np.abs(p).max(initial=0)) for p in (*network.weights, *network.biases)]
-    epsilon = max(float(np.finfo(p.dtype).eps) for p in (*network.weights, *network.biases))
+    epsilon = max(float(jnp.finfo(p.dtype).eps) for p in (*network.weights, *network.biases))
     constants = [norm_constant(network, radius, p) for p in (1.0, math.inf)]
     constants.append(entry_constant(network, radius))
     errors = []

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
+import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
 
@@ -98,7 +99,7 @@ def rate_step(
     error = max(_largest_error(k, accuracy, grows, most) for k in constants)
     # A grid value is one rounded product, so a parameter may move a few units in its last place
     # further than the step (half the step for nearest) says.
-    epsilon = max(float(np.finfo(_dtype(p)).eps) for p in (*network.weights, *network.biases))
+    epsilon = max(float(jnp.finfo(_dtype(p)).eps) for p in (*network.weights, *network.biases))
     error = down(down(error * (1 - 4 * epsilon)) - up(4 * epsilon * network.magnitude))
     if error <= 0:
         raise ValueError(

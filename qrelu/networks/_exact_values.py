@@ -61,7 +61,9 @@ def realize_exact(network: ReLUNetwork, xs: Any) -> np.ndarray:
 
 
 def _affine(w: Any, b: np.ndarray, h: np.ndarray, denominator: int) -> tuple[np.ndarray, int]:
-    matrix = w.to_scipy() if isinstance(w, SparseMatrix) else np.asarray(w)
+    # Every floating type is a part of float64; SciPy has no matrices of two bytes.
+    matrix = w.to_scipy() if isinstance(w, SparseMatrix) else np.asarray(w).astype(np.float64)
+    b = b.astype(np.float64)
     rows, columns, values = scipy.sparse.find(matrix)
     if not (np.isfinite(values).all() and np.isfinite(b).all()):
         raise ValueError(
