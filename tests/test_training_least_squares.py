@@ -262,6 +262,19 @@ def test_a_search_finds_a_network_that_exists():
         assert np.array_equal(a, b)
 
 
+def test_searches_at_the_same_time():
+    target = targets.Function(lambda t: np.abs(np.sin(5 * t)), (0, 1))
+    keys = [KEY, jax.random.fold_in(KEY, 1)]
+    options = dict(rounds=2, grow=0)
+    alone = [fit_deep(target, (1, 2, 2, 1), key=key, **options) for key in keys]
+    both = fit_deep(target, (1, 2, 2, 1), key=KEY, searches=2, **options)
+    best = min(alone, key=lambda result: float(result.error))
+    assert float(both.error) == float(best.error)
+    assert np.array_equal(both.history, best.history) and np.all(np.diff(both.errors) >= 0)
+    errors = np.sort(np.concatenate([result.errors for result in alone]))
+    assert np.array_equal(both.errors, errors[: len(both.errors)])
+
+
 def test_growing_does_not_lose_what_was_found():
     target = targets.Function(lambda t: 1e3 + np.exp(t / 50), (-50.0, 100.0))
     small = fit_deep(target, (1, 2, 2, 1), key=KEY, rounds=4)
