@@ -10,8 +10,12 @@ functions with C^2 parts and a C^2 edge (recalled, Donoho 2001 and DeVore 1998):
 The rates of polynomials, the lowest waves and Haar wavelets from M = 64 on are recovered within
 0.1, and the errors stand beside what networks reach that were trained: one hidden layer, greedy;
 two hidden layers, Levenberg-Marquardt. Their errors are what training found and bound the best ones
-from above only. Bits are positions and parameters after rounding to the fewest bits that keep the
-error up to a factor 1.1.
+from above only.
+
+Bits are those of files: every approximant is written by `codes.encode` within 1.1 times its error,
+positions and shape included, read again and measured. Beside them stands the count of positions and
+parameters, all of as many bits as that error needs; a code takes at most 1.1 times that, and 64 for
+the step of its grid.
 
 Run it: `python benchmarks/two_dimensions.py [folder]`; the figure goes to the folder.
 """
@@ -30,11 +34,11 @@ import matplotlib.pyplot as plt
 import matplotlib.ticker
 import numpy as np
 
-from qrelu import families, norms, rates, targets, training
+from qrelu import codes, families, norms, rates, targets, training
 
 TARGET = targets.cartoon()
 # The distance to a function that jumps: a million values.
-NORM, QUICK = norms.L2(points=2**20), norms.L2(points=2**16)
+NORM, QUICK = norms.L2(points=2**20), norms.L2(points=2**14)
 DOUBLING = (16, 32, 64, 128, 256, 512)
 FAMILIES = (
     (families.TensorPolynomial(), DOUBLING, 0.25),
@@ -47,6 +51,8 @@ FAMILIES = (
     (training.Trained(training.EqualWidths(3), "lm", rounds=1, starts=2), (33, 65, 129), None),
 )
 MOST_OFF = 0.1
+# What rounding may add to an error, and a code to the count of its bits.
+SLACK = 1.1
 
 
 def main() -> None:
@@ -55,7 +61,8 @@ def main() -> None:
     versions = ("numpy", "scipy", "PyWavelets", "jax", "qrelu")
     print(*(f"{name} {importlib.metadata.version(name)}" for name in versions))
     print(
-        f"{'family':30s} {'M':>4s} {'error':>9s} {'+-':>8s} {'bits':>7s} {'a weight':>8s} seconds"
+        f"{'family':30s} {'M':>4s} {'error':>9s} {'+-':>8s} {'bits':>7s} {'decoded':>9s} "
+        f"{'counted':>7s} seconds"
     )
     curves, shown, missed = {}, {}, []
     for family, sizes, proven in FAMILIES:
@@ -65,21 +72,27 @@ def main() -> None:
             fitted = family.fit(TARGET, size, norm=NORM, key=jax.random.key(0))
             error = NORM.distance(fitted.function, TARGET)
             rule = families.Quantized(family, families.MatchedBits())
-            rounded = rule.round(fitted, TARGET, norm=QUICK)
-            rows.append((fitted.connectivity, float(error), rounded.bits))
+            counted = rule.round(fitted, TARGET, norm=QUICK).bits
+            accuracy = SLACK * float(QUICK.distance(fitted.function, TARGET))
+            code = codes.encode(fitted, target=TARGET, accuracy=accuracy, norm=QUICK)
+            decoded = float(QUICK.distance(codes.decode(code), TARGET))
+            rows.append((fitted.connectivity, float(error), code.bits, decoded))
             print(
                 f"{family.name:30s} {fitted.connectivity:4d} {float(error):9.5f} "
-                f"{error.uncertainty:8.1e} {rounded.bits:7.0f} {rounded.bits_per_weight:8.0f} "
+                f"{error.uncertainty:8.1e} {code.bits:7d} {decoded:9.5f} {counted:7.0f} "
                 f"{time.perf_counter() - start:6.1f}",
                 flush=True,
             )
+            assert decoded <= accuracy
+            assert code.bits <= SLACK * (counted + 64), (code.bits, counted)
             if size <= 130:
                 shown[family.name] = fitted
         curves[family.name] = np.array(rows)
-        m, e, bits = curves[family.name].T
+        m, e, bits, reached = curves[family.name].T
         # The smooth parts dominate at first.
         late = m > 60 if (m > 60).sum() > 2 else m > 0
-        gamma, in_bits = (float(rates.slope(size[late], e[late])) for size in (m, bits))
+        gamma = float(rates.slope(m[late], e[late]))
+        in_bits = float(rates.slope(bits[late], reached[late]))
         known = f" (known {proven:g})" if proven is not None else ""
         print(f"{'':30s} slope in M {gamma:.3f}{known}, in bits {in_bits:.3f}")
         if proven is not None and abs(gamma - proven) > MOST_OFF:
@@ -105,10 +118,10 @@ def draw(curves, shown, path: pathlib.Path) -> pathlib.Path:
         axis.set_title(title, fontsize=9)
         axis.set_xticks([])
         axis.set_yticks([])
-    for axis, column, label in ((axes[1, 2], 0, "M"), (axes[1, 3], 2, "bits")):
+    for axis, columns, label in ((axes[1, 2], (0, 1), "M"), (axes[1, 3], (2, 3), "bits of a file")):
         for name, rows in curves.items():
             style = "s-" if name.startswith("trained") else "o-"
-            axis.loglog(rows[:, column], rows[:, 1], style, ms=3, lw=1, label=name)
+            axis.loglog(*rows[:, columns].T, style, ms=3, lw=1, label=name)
         axis.set_xlabel(label)
         axis.set_title(f"error in L2 against {label}", fontsize=9)
         axis.grid(alpha=0.3)
