@@ -1,6 +1,5 @@
 """Error against bits, drawn."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from ._shortest import Curve
 
 
-def figure(curves: Sequence[Curve], *, encoding_rate: float | None = None) -> Any:
+def figure(curves: Any, *, encoding_rate: float | None = None) -> Any:
     r"""Error against bits of some families, and the slope that encoding allows a class.
 
     **Arguments:**

@@ -1,7 +1,6 @@
 """Lipschitz functions in as few bits as any code can take."""
 
 import numbers
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ _MOST = 2**24
 # towards f at the right end. Let d = f - g at the left end, |d| <= h, and let f move by t with
 # |t| <= h. If d + t >= 0, g rises, and d + t - h lies in [-h, h]; likewise if it falls. In between
 # f - g is monotone. On [0, h], |f| <= h since f(0) = 0.
-def lipschitz_path(function: Callable, accuracy: Any) -> Code:
+def lipschitz_path(function: Any, accuracy: Any) -> Code:
     r"""A 1-Lipschitz function on $[0, 1]$, $f(0) = 0$, in $\lceil 1/\varepsilon \rceil - 1$ bits.
 
     With $n = \lceil 1/\varepsilon \rceil$ and $h = 1/n$ the code is the sign of the slope on each

@@ -76,9 +76,12 @@ def rounded(
         for dead in _DEAD + (_MORE_DEAD if in_plane else ()):
 
             def make(step: float, dead: float = dead) -> Any:
-                if in_plane and not plausible(function, step, dead, accuracy, error, norm.p):
+                if isinstance(function, TensorSeries | TensorWaveletSum) and not plausible(
+                    function, step, dead, accuracy, error, norm.p
+                ):
                     return None
-                return (rounded_in_plane if in_plane else _sum)(function, step, dead)
+                way: Callable = rounded_in_plane if in_plane else _sum
+                return way(function, step, dead)
 
             yield from _coarsest(
                 make,

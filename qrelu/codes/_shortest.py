@@ -1,7 +1,7 @@
 """The fewest bits of a family for a target and an accuracy, and curves of them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -243,7 +243,7 @@ def _more_terms(tried: Callable[[int], float], size: int, codes: list[Code]) -> 
 def curve(
     family: Any,
     target: Any,
-    accuracies: Sequence[float] | np.ndarray,
+    accuracies: Any,
     *,
     norm: Any = None,
     key: Any = None,
