@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from .._misc import file_path, write_atomically
 MAGIC = b"qrelu c1"
 # The kinds of functions of two variables.
 PLANE = (11, 12)
+# What an accuracy may be.
+REAL = int | float | np.integer | np.floating | Fraction
 
 
 def _header(kind: int) -> struct.Struct:

@@ -1,6 +1,6 @@
 """Any approximant to a code and back."""
 
-import numbers
+import math
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..networks import ReLUNetwork, pieces
 from ..norms import L2, AbstractNorm
 from ..quantizers import Uniform
 from ..targets import AbstractTarget
-from ._code import PLANE, Code
+from ._code import PLANE, REAL, Code
 from ._coder import Coder, Reader, Writer
 from ._formulas import quotients, series, splines, wavelets, waves
 from ._lifting import Lifted, code_lifted, knots_and_values
@@ -194,9 +194,9 @@ def _hinges(spline: BSplines) -> ReLUNetwork:
 
 def check_accuracy(call: str, accuracy: Any) -> None:
     """An error for what is no positive number."""
-    if isinstance(accuracy, bool) or not isinstance(accuracy, numbers.Real):
+    if isinstance(accuracy, bool) or not isinstance(accuracy, REAL):
         raise TypeError(f"`{call}` must be a positive number; got {accuracy!r}.")
-    if not (accuracy > 0 and np.isfinite(accuracy)):
+    if not (accuracy > 0 and math.isfinite(accuracy)):
         raise ValueError(f"`{call}` must be a positive number; got {accuracy}.")
 
 

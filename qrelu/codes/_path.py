@@ -1,13 +1,12 @@
 """Lipschitz functions in as few bits as any code can take."""
 
-import numbers
 from typing import Any
 
 import numpy as np
 
 from ..bounds import lipschitz_bits
 from ..families import BSplines
-from ._code import Code
+from ._code import REAL, Code
 
 PATH = 32
 # What rounding of f may add to a difference of its values.
@@ -49,7 +48,7 @@ def lipschitz_path(function: Any, accuracy: Any) -> Code:
         raise TypeError(
             f"`lipschitz_path(function, accuracy)` must get a function; got {function!r}."
         )
-    if isinstance(accuracy, bool) or not isinstance(accuracy, numbers.Real):
+    if isinstance(accuracy, bool) or not isinstance(accuracy, REAL):
         raise TypeError(
             f"`lipschitz_path(accuracy=...)` must be a number in (0, 1]; got {accuracy!r}."
         )
