@@ -101,6 +101,7 @@ def main() -> None:
 
 def draw(found, sizes, draws: int, path: str) -> None:
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     colors = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
     figure, axes = plt.subplots(2, len(CLASSES), figsize=(11, 7), sharey="col")
@@ -121,6 +122,9 @@ def draw(found, sizes, draws: int, path: str) -> None:
         axes[0, j].set_xticks(sizes, [str(size) for size in sizes])
         axes[0, j].minorticks_off()
         axes[1, j].set_xlabel("bits")
+        axes[1, j].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes[1, j].xaxis.set_major_formatter("{x:g}")
+        axes[1, j].xaxis.set_minor_formatter(NullFormatter())
     for row in (0, 1):
         axes[row, 0].set_ylabel(f"worst L2 error of {draws} draws")
     handles, labels = axes[0, 0].get_legend_handles_labels()
