@@ -120,6 +120,13 @@ NO_RATE = [
     ("rise", M, [1e-2, 3e-3, 1e-3, 9e-4, 3e-3, 1e-2], "the error rises beyond M = 192"),
     ("rise at once", M, [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3], "rises beyond M = 24"),
     ("flat", M, [1e-2, 2.5e-3, 6e-4, 5.1e-4, 4.7e-4, 4.9e-4], "flat from M = 96 on"),
+    # Polynomials of two variables at an edge, whose rate is 1/4.
+    (
+        "slow",
+        16 * _powers(0, 4),
+        [0.1225, 0.0765, 0.0534, 0.0451, 0.0362],
+        "or falls slowly, .* M\\^-0.28",
+    ),
     ("constant", M, [1e-2] * 6, "does not change with M"),
     ("few", M[:3], [1e-2, 3e-3, 1e-3], "only 3 usable sizes; at least 4 are needed"),
     ("zero", M, [1e-2, 3e-3, 1e-3, 0, 0, 0], "the error is exactly zero from M = 192 on"),

@@ -10,7 +10,16 @@ from ._envelope import CLASSES, Envelope, envelope
 from ._models import Candidate, above_floor, fit_model
 from ._record import RateFit
 from ._replicates import MODELS, over_replicates
-from ._usable import check_errors, check_sizes, noise_level, per_size, saturation, show, usable
+from ._usable import (
+    check_errors,
+    check_sizes,
+    noise_level,
+    per_size,
+    saturation,
+    show,
+    slope_of,
+    usable,
+)
 
 # A line has two parameters; two more sizes are the least that can contradict it.
 _LEAST_SIZES = 4
@@ -20,6 +29,8 @@ _SAME = 1e-6
 # sharp enough to tell it from zero) and for large (1/2 does not tell 2 from 2.5). Above a floor
 # that is 1/4: a floor that wanders leaves a wide interval.
 _LEAST_WIDTH, _WIDTH, _FLOOR_WIDTH = 0.1, 0.5, 0.25
+# With this slope ten times the size takes 30 % off an error: less looks flat in a figure.
+_FLAT = 0.15
 
 
 def fit_rate(
@@ -195,7 +206,11 @@ def _judge(m, y, relative, band):
         end = saturation(m, mean, noise, share=0.6, slow=np.inf)
         if flat is None and (end is not None or best.model == "power_floor"):
             start = int(np.argmax(mean < mean[-1] + np.log(1.5))) if end is None else end[0]
-            flat = f"the error is flat from M = {show(m[start])} on, or nearly so"
+            still = slope_of(np.log(m[-3:]), mean[-3:])
+            slowly = (
+                f"falls slowly, at the end like M^-{still:.2f}" if still > _FLAT else "nearly so"
+            )
+            flat = f"the error is flat from M = {show(m[start])} on, or {slowly}"
         noisy = "the error does not fall by more than its noise"
         wide = f"no rate is established: the errors allow any from {lower:.2f} to {upper:.2f}"
         return none(flat or (noisy if lower <= 0 else wide))
