@@ -238,6 +238,8 @@ def _quantized(
     code = _code(wide, step, lattice, fmt, xp, limits, noise)
     bounds = _limits(lattice, limits, fmt)
     value = _value(code, step, bounds.shift, fmt, xp)
+    if xp is not np and _is_short(lattice, fmt):
+        return value.astype(x.dtype)  # NaN is NaN already, and `once` divides the product
     # Beyond the capacity the type is no finer than the grid, and the number is left as it is.
     # The selection also keeps compilers from fusing the product above into a later sum.
     keep = xp.isnan(wide)
