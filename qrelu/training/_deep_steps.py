@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._serial import SERIAL
+
 _HIGH = jax.lax.Precision.HIGHEST
 # The dampings that are tried in every step, relative to the last one that helped; if none helps,
 # the next step begins with a larger one.
@@ -54,7 +56,7 @@ def _linearized(vector: Array, widths: tuple[int, ...], x: Array) -> tuple[Array
     return out, jnp.concatenate(rows)
 
 
-@partial(jax.jit, static_argnames="widths")
+@partial(jax.jit, static_argnames="widths", compiler_options=SERIAL)
 def marquardt(
     vectors: Float[Array, "batch parameters"],
     x: Float[Array, "*d n"],

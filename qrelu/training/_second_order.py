@@ -17,6 +17,7 @@ from ._marquardt import Marquardt
 from ._problem import Problem, as_problem
 from ._record import FitResult, settings_of
 from ._residuals import residuals, with_best_last_layer
+from ._serial import SERIAL
 
 # A Jacobian is taken column by column or row by row, whatever are fewer.
 _COLUMNS, _ROWS = "fwd", "bwd"
@@ -173,7 +174,7 @@ def _run(
     )
 
 
-@eqx.filter_jit
+@eqx.filter_jit(compiler_options=SERIAL)
 def solve(
     parameters: Any,
     mask: Any,
