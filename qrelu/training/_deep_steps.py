@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._serial import SERIAL
-
 _HIGH = jax.lax.Precision.HIGHEST
 # The dampings that are tried in every step, relative to the last one that helped; if none helps,
 # the next step begins with a larger one.
@@ -56,7 +54,15 @@ def _linearized(vector: Array, widths: tuple[int, ...], x: Array) -> tuple[Array
     return out, jnp.concatenate(rows)
 
 
-@partial(jax.jit, static_argnames="widths", compiler_options=SERIAL)
+# One matrix after the other. On a CPU, jaxlib 0.10 factorizes a batch of matrices in tasks of a
+# pool of threads, in a call that may itself hold one of them while it waits: with as many such
+# calls at once as there are threads, two on two cores, nothing goes on for ever.
+@jax.custom_batching.sequential_vmap
+def _solved(matrix: Array, right: Array) -> Array:
+    return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(matrix), right)
+
+
+@partial(jax.jit, static_argnames="widths")
 def marquardt(
     vectors: Float[Array, "batch parameters"],
     x: Float[Array, "*d n"],
@@ -82,8 +88,7 @@ def marquardt(
 
         def solve(size: Array) -> Array:
             eye = jnp.eye(right.size, dtype=right.dtype)
-            factor = jax.scipy.linalg.cho_factor(matrix + size * eye)
-            return vector - scale * jax.scipy.linalg.cho_solve(factor, right)
+            return vector - scale * _solved(matrix + size * eye, right)
 
         trials = jax.vmap(solve)(dampings)
         losses = jax.vmap(lambda v: _loss(v, widths, x, y, root))(trials)

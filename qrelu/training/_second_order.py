@@ -17,7 +17,6 @@ from ._marquardt import Marquardt
 from ._problem import Problem, as_problem
 from ._record import FitResult, settings_of
 from ._residuals import residuals, with_best_last_layer
-from ._serial import SERIAL
 
 # A Jacobian is taken column by column or row by row, whatever are fewer.
 _COLUMNS, _ROWS = "fwd", "bwd"
@@ -174,7 +173,7 @@ def _run(
     )
 
 
-@eqx.filter_jit(compiler_options=SERIAL)
+@eqx.filter_jit
 def solve(
     parameters: Any,
     mask: Any,
@@ -245,6 +244,10 @@ def solve(
 
     if not members:
         return one(parameters, mask)
+    if jax.default_backend() == "cpu":
+        # Members one after the other, each as long as it needs. Factorizations of a batch may wait
+        # for each other for ever, see `_deep_steps`.
+        return jax.lax.map(lambda pair: one(*pair), (parameters, mask))
     return jax.vmap(one)(parameters, mask)
 
 
