@@ -1,5 +1,6 @@
 """Approximants rounded as coarsely as an accuracy allows."""
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -124,9 +125,7 @@ def _nearest(values: np.ndarray, step: float) -> np.ndarray:
 
 
 def _with(function: Any, coefficients: np.ndarray) -> Any:
-    import equinox as eqx
-
-    return eqx.tree_at(lambda f: f.coefficients, function, coefficients)
+    return dataclasses.replace(function, coefficients=coefficients)
 
 
 def _sum(function: OrthogonalSeries | Waves | WaveletSum, step: float, dead: float) -> Any:
@@ -141,21 +140,11 @@ def _sum(function: OrthogonalSeries | Waves | WaveletSum, step: float, dead: flo
     kept = kept if kept.size else np.zeros(1, np.intp)
     values = codes * units + 0.0
     if isinstance(function, OrthogonalSeries):
-        return OrthogonalSeries(
-            coefficients=values[: kept[-1] + 1], domain=function.domain, basis=function.basis
-        )
-    if isinstance(function, Waves):
-        terms = function.terms[kept]
-        chosen = function.chosen or not np.array_equal(terms, np.arange(terms.size))
-        return Waves(coefficients=values[kept], terms=terms, domain=function.domain, chosen=chosen)
-    return WaveletSum(
-        coefficients=values[kept],
-        terms=function.terms[kept],
-        domain=function.domain,
-        wavelet=function.wavelet,
-        levels=function.levels,
-        reflected=function.reflected,
-    )
+        return dataclasses.replace(function, coefficients=values[: kept[-1] + 1])
+    fewer = dataclasses.replace(function, coefficients=values[kept], terms=function.terms[kept])
+    if isinstance(fewer, Waves) and not np.array_equal(fewer.terms, np.arange(kept.size)):
+        return dataclasses.replace(fewer, chosen=True)
+    return fewer
 
 
 def _free_spline(

@@ -1,5 +1,6 @@
 """Sums of terms in two variables, their coefficients rounded."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -19,23 +20,10 @@ def rounded_in_plane(function: PlaneSum, step: float, dead: float) -> PlaneSum:
     values, _ = _moved(function, step, dead)
     kept = np.flatnonzero(values)
     kept = kept if kept.size else np.zeros(1, np.intp)
-    if isinstance(function, TensorSeries):
-        return TensorSeries(
-            coefficients=values[kept],
-            terms=function.terms[kept],
-            domain=function.domain,
-            basis=function.basis,
-            chosen=function.chosen or kept.size < values.size,
-        )
-    return TensorWaveletSum(
-        coefficients=values[kept],
-        terms=function.terms[kept],
-        domain=function.domain,
-        wavelet=function.wavelet,
-        levels=function.levels,
-        reflected=function.reflected,
-        hyperbolic=function.hyperbolic,
-    )
+    fewer = dataclasses.replace(function, coefficients=values[kept], terms=function.terms[kept])
+    if isinstance(fewer, TensorSeries) and kept.size < values.size:
+        return dataclasses.replace(fewer, chosen=True)
+    return fewer
 
 
 # The bases are orthogonal, so that the squares of an error and of what rounding moves add up where

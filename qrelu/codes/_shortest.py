@@ -143,25 +143,31 @@ def shortest(
     **Reference:** derived; the nearest plane is Babai's (1986), recalled.
     """
     norm = L2() if norm is None else norm
-    call = "shortest(family, target, accuracy, norm=...)"
+    found = _found("shortest", family, target, accuracy, norm, key)
+    if found is None:
+        raise ValueError(
+            "`shortest(family, target, accuracy, norm=...)` must get an accuracy that "
+            f"{family.name} reaches on `{target.name}` in {norm.name}; got {accuracy:g}, which it "
+            "does not with the sizes that are tried. Ask for less."
+        )
+    return found
+
+
+def _found(
+    name: str, family: Any, target: Any, accuracy: Any, norm: Any, key: Any
+) -> Encoded | None:
+    """The shortest code, or None if no size that is tried reaches the accuracy."""
+    call = f"{name}(family, target, ..., norm=...)"
     if not isinstance(family, AbstractFamily):
         raise TypeError(
             f"`{call}` must get a family, for example `families.FreeKnot()`; got {family!r}."
         )
     lines = isinstance(family, FreeKnot | UniformKnot | DyadicTree)
     check_types(call, target, norm, several=not lines)
-    check_accuracy("shortest(family, target, accuracy)", accuracy)
+    check_accuracy(f"{name}(family, target, accuracy)", accuracy)
     if lines:
-        found = _line(family, target, float(accuracy), norm)
-    else:
-        found = _by_sizes(family, target, float(accuracy), norm, key)
-    if found is None:
-        raise ValueError(
-            f"`{call}` must get an accuracy that {family.name} reaches on `{target.name}` in "
-            f"{norm.name}; got {accuracy:g}, which it does not with the sizes that are tried. Ask "
-            "for less."
-        )
-    return found
+        return _line(family, target, float(accuracy), norm)
+    return _by_sizes(family, target, float(accuracy), norm, key)
 
 
 def _line(
@@ -271,15 +277,12 @@ def curve(
         raise TypeError(
             f"`curve(family, target, accuracies)` must get positive numbers; got {accuracies!r}."
         ) from None
-    for accuracy in wanted.tolist():
+    for accuracy in wanted.tolist():  # all of them before the first search
         check_accuracy("curve(family, target, accuracies)", accuracy)
     rows = []
     for accuracy in wanted.tolist():
-        try:
-            found = shortest(family, target, accuracy, norm=norm, key=key)
-        except ValueError as error:
-            if "with the sizes that are tried" not in str(error):
-                raise
+        found = _found("curve", family, target, accuracy, norm, key)
+        if found is None:
             rows.append((math.nan,) * 4)
             continue
         code = found.code

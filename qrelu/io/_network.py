@@ -173,8 +173,8 @@ def _read(place: pathlib.Path, data: bytes) -> dict[str, np.ndarray]:
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
         zlib.error,
-        NotImplementedError,
-        RuntimeError,
+        NotImplementedError,  # zipfile's, for a compression that it does not know
+        RuntimeError,  # zipfile's, for an encrypted archive
         KeyError,
         EOFError,
         OSError,

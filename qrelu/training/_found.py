@@ -19,8 +19,8 @@ class SearchResult(NamedTuple):
     - `networks`: what the search ended with: for `fit_shallow` one for each start, in order; for
         `fit_deep` the pool, the best first.
     - `errors`: their $L^2$ distances.
-    - `history`: the least error after every round; `fit_deep` measures it at the points that it
-        fits.
+    - `history`: the least error after every round; of `fit_deep` that of the pool of the round, at
+        the points that it fits: it rises where another pool or a wider network begins.
     - `stopped`: why it ended: "all rounds" or "out of time".
     - `seconds`: how long it took, compilation included.
     - `settings`: versions, device and options.

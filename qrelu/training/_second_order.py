@@ -87,7 +87,8 @@ def fit_least_squares_ensemble(
     r"""Train many models of one form at once by nonlinear least squares: seeds and sizes.
 
     Networks of different sizes share a form after `networks.pad`, and so a compiled program;
-    `networks.mask` keeps the padding at zero. All go on until the last one has converged.
+    `networks.mask` keeps the padding at zero. On an accelerator all go on until the last one has
+    converged; on a CPU they are trained one after the other, in the same compiled program.
 
     **Arguments:**
 
