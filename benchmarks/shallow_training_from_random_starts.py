@@ -1,7 +1,9 @@
 """One hidden layer from random starts: what four ways of training reach, over the best known error.
 
 exp(3x), sin(2 pi x) and Runge's function, 8 to 64 neurons, 8 seeds, L^2 distances measured exactly.
-`fit_shallow` (claim: the best seed within 1.01 and the median within 1.05 of the best known error)
+The best known error is the least of that of the best spline with as many pieces as neurons and of
+all that any of the four ways has found. `fit_shallow` (claim: the best seed within 1.01 and the
+median within 1.05 of the best known error; the table has the spline's over it too)
 beside Adam (`fit_ensemble`), Levenberg-Marquardt and variable projection
 (`fit_least_squares_ensemble`) from networks with random kinks, the same for the three.
 
@@ -23,7 +25,8 @@ NAMES = ("exp", "sine", "runge")
 WAYS = ("Adam", "Levenberg-Marquardt", "variable projection", "fit_shallow")
 
 
-def best_known(target, neurons) -> float:
+def best_spline(target, neurons) -> float:
+    """The least known error with as many pieces as neurons, of which every spline is a network."""
     limit = target.limit(norms.L2(), families.FreeKnot(), 3 * neurons + 1)
     fitted = families.FreeKnot().fit(target, 3 * neurons + 1, norm=norms.L2())
     best = float(norms.L2().distance(fitted.network, target))
@@ -90,15 +93,19 @@ def main() -> None:
     for neurons in arguments.neurons:
         for name in NAMES:
             target = targets.get(name)
-            known = best_known(target, neurons)
+            spline = best_spline(target, neurons)
+            found, spent = {}, {}
             for way in WAYS[3:] if arguments.only_shallow else WAYS:
                 begin = time.perf_counter()
-                row = errors_of(way, target, neurons, arguments.seeds, arguments.steps) / known
-                table[name, neurons, way] = row
-                spent = time.perf_counter() - begin
+                found[way] = errors_of(way, target, neurons, arguments.seeds, arguments.steps)
+                spent[way] = time.perf_counter() - begin
+            known = min(spline, *(np.min(row) for row in found.values()))
+            found["spline"], spent["spline"] = np.full(1, spline), 0.0
+            for way, errors in found.items():
+                row = table[name, neurons, way] = errors / known
                 best, middle, worst = np.min(row), np.median(row), np.max(row)
                 text = f"{name:>8}{neurons:8d} {way:<22}{best:9.4f}{middle:9.4f}{worst:9.4f}"
-                print(f"{text}{spent:8.1f}", flush=True)
+                print(f"{text}{spent[way]:8.1f}", flush=True)
                 if way == "fit_shallow" and (best > 1.01 or middle > 1.05):
                     missed.append((name, neurons, best, middle))
     if arguments.figure:

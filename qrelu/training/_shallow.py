@@ -3,15 +3,18 @@
 import time
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 
 from ..families._equidistribution import density_power, spread
+from ..families._fitted import Fitted
 from ..families._knot_moves import move_many_knots, move_single_knots
 from ..families._least_squares import least_squares
 from ..families._newton import newton
 from ..families._quadrature import Quadrature, quadrature
 from ..families._spline import Spline, network_from_spline, parted
 from ..norms import L2
+from ._both_sides import with_one_more_piece
 from ._checks import check_target, check_whole, generator
 from ._found import SearchResult
 from ._record import settings_of
@@ -37,12 +40,14 @@ def fit_shallow(
        $\int r^2$ of the current residual r equally;
     2. Newton's method on knots and values together, a banded system;
     3. knots removed where that costs least and inserted where the residual is largest, as long as
-       that helps.
+       that helps;
+    4. the same with one piece more, under the condition that neurons which look to both sides
+       bring (`qrelu/training/_both_sides.py`), and the better of the two.
 
     **Arguments:**
 
     - `target`: what is approximated, on its domain.
-    - `neurons`: of the hidden layer; as many linear pieces.
+    - `neurons`: of the hidden layer; as many linear pieces, or one more.
     - `key`: of the random knots, uniform on the domain.
     - `starts`: how many random starts.
     - `rounds`: of equidistribution.
@@ -50,7 +55,7 @@ def fit_shallow(
     **Returns:**
 
     A `SearchResult`; `history` has the best error of all starts after every round of
-    equidistribution, after Newton's method and after the moves.
+    equidistribution, after Newton's method and at the end.
 
     **Raises:**
 
@@ -68,18 +73,10 @@ def fit_shallow(
     grid = quadrature(target)
     unit, grid = grid.unit, grid.in_units()
     rng = generator("fit_shallow", key)
-    knots = np.sort(rng.uniform(grid.lower, grid.upper, (starts, neurons + 1)), axis=1)
-    knots[:, 0], knots[:, -1] = grid.lower, grid.upper
-    knots = np.stack([parted(row) for row in knots])
-    fitted = least_squares(grid, knots)
-    history = [np.min(fitted.error)]
-    for _ in range(rounds):
-        fitted = least_squares(grid, _equidistributed(fitted))
-        history.append(np.min(fitted.error))
-    fitted = newton(least_squares, grid, fitted.knots)
-    history.append(np.min(fitted.error))
-    splines = [_moved(grid, fitted.rows(np.array([row]))) for row in range(starts)]
-    networks = tuple(network_from_spline(Spline(s.knots, unit * s.values)) for s in splines)
+    splines, history = _splines(grid, rng, starts, neurons, rounds)
+    wider, _ = _splines(grid, rng, starts, neurons + 1, rounds)
+    networks = tuple(_networks(grid, splines, wider))
+    networks = tuple(eqx.tree_at(_outer, n, replace_fn=lambda p: unit * p) for n in networks)
     norm = L2()
     distances = [norm.distance(network, target) for network in networks]
     errors = np.array([float(distance) for distance in distances])
@@ -96,6 +93,41 @@ def fit_shallow(
     )
 
 
+def _splines(grid: Quadrature, rng, starts: int, pieces: int, rounds: int):
+    """A spline of so many pieces for each start, and the least error after every step."""
+    knots = np.sort(rng.uniform(grid.lower, grid.upper, (starts, pieces + 1)), axis=1)
+    knots[:, 0], knots[:, -1] = grid.lower, grid.upper
+    fitted = least_squares(grid, np.stack([parted(row) for row in knots]))
+    history = [np.min(fitted.error)]
+    for _ in range(rounds):
+        fitted = least_squares(grid, _equidistributed(fitted))
+        history.append(np.min(fitted.error))
+    fitted = newton(least_squares, grid, fitted.knots)
+    history.append(np.min(fitted.error))
+    move = move_single_knots if pieces <= _FEW else move_many_knots
+    rows = [fitted.rows(np.array([row])) for row in range(starts)]
+    return [move(least_squares, grid, row) for row in rows], history
+
+
+def _networks(grid: Quadrature, splines: list[Fitted], wider: list[Fitted]):
+    """For each start the better of its spline and of the network with one more piece."""
+    known: dict[str, tuple] = {}
+    for spline, one_more in zip(splines, wider, strict=True):
+        # Most starts end at the same splines.
+        both = f"{spline.error[0]:.6e} {one_more.error[0]:.6e}"
+        if both not in known:
+            known[both] = with_one_more_piece(grid, one_more, spline.error[0])
+        network, _ = known[both]
+        if network is None:
+            network = network_from_spline(Spline(spline.knots[0], spline.values[0]))
+        yield network
+
+
+def _outer(network):
+    """What scales with the target."""
+    return network.weights[1], network.biases[1]
+
+
 def _equidistributed(fitted) -> np.ndarray:
     """Knots between which the residual has equal parts, if it was as dense on a piece as before.
 
@@ -107,9 +139,3 @@ def _equidistributed(fitted) -> np.ndarray:
     return np.stack(
         [parted(spread(k, e**power, count)) for k, e in zip(fitted.knots, pieces, strict=True)]
     )
-
-
-def _moved(grid: Quadrature, fitted) -> Spline:
-    move = move_single_knots if fitted.pieces.shape[1] <= _FEW else move_many_knots
-    better = move(least_squares, grid, fitted)
-    return Spline(better.knots[0], better.values[0])
