@@ -238,6 +238,21 @@ def test_approximants_come_back_bit_for_bit(name, tmp_path):
     assert code.bits < 0.5 * codes.encode(fitted).bits or name in NETWORKS + ("rational",)
 
 
+@pytest.mark.parametrize("norm", [norms.L2(), norms.Sup()])
+def test_polynomials_on_any_grid_take_as_many_bits_as_are_counted(norm):
+    """Steps that are no power of two, domains of any length, coefficients of which half vanish."""
+    target = targets.Function(lambda x: np.sin(3 * x) + np.abs(x - 1.3), (-2.0, 5.0))
+    even = targets.Function(lambda x: 1 / (1 + x * x), (-5.0, 5.0))
+    family = families.Polynomial()
+    for function, rule in ((target, families.Bits(8)), (even, families.MatchedBits()), (even, None)):
+        fitted = family.fit(function, 61, norm=norm)
+        if rule is not None:
+            fitted = families.Quantized(family, rule).round(fitted, function, norm=norm)
+        code = codes.encode(fitted)
+        same(codes.decode(code), fitted.function)
+        assert code.bits <= 1.1 * fitted.bits
+
+
 def test_networks_of_other_types_and_shapes_come_back():
     rng = np.random.default_rng(5)
     weights = [rng.standard_normal((3, 2)).astype(np.float32), rng.integers(-3, 4, (1, 3)) / 2]

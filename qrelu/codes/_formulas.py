@@ -50,31 +50,64 @@ def splines(
 def series(
     coder: Coder, function: OrthogonalSeries | None, domain: Domain, steps: Sequence[float] = ()
 ) -> OrthogonalSeries:
-    r"""The basis, the number of coefficients, the step, whether steps grow, the coefficients.
+    r"""The basis, the number of coefficients, then all of them on a grid, or which are not zero.
 
-    With growing steps that of $c_k$ is the step times $2^{\lfloor \log_2 (2k+1) / 2 \rfloor}$, as
-    the norm of $P_k$ falls. The whole numbers are `falling`. What has no step is plain.
+    Those are on a grid too, or plain. A grid has a step for all, or one that grows: that of $c_k$
+    is the step times $2^{\lfloor \log_2 (2k+1) / 2 \rfloor}$, as the norm of $P_k$ falls. The whole
+    numbers are `falling`.
     """
     basis = coder.bit(_BASES.index(function.basis) if function else 0, 0.2)
     given = function.coefficients if function else np.zeros(0)
     count = size_of(coder, given.size)
-    tried = (grid_of(given, steps), grid_of(given / growing(given.size), steps))
-    grids = [grid for grid in tried if grid is not None]
-    if not coder.bit(int(len(grids) == 2), 0.95):
-        coefficients = plain(coder, given, count)
-        return OrthogonalSeries(coefficients=coefficients, domain=domain, basis=_BASES[basis])
+    ways = [
+        lambda c: _on_a_grid(c, given, growing(count), steps),
+        lambda c: _not_zero(c, given, growing(count), steps),
+    ]
+    if function and not _grids(given, growing(count), steps):
+        whole_grid = 0
+    else:
+        whole_grid = 1 - cheapest(coder, ways)
+    coefficients = ways[1 - coder.bit(whole_grid, 0.95)](coder)
+    return OrthogonalSeries(coefficients=coefficients, domain=domain, basis=_BASES[basis])
+
+
+def _grids(
+    given: np.ndarray, scales: np.ndarray, steps: Sequence[float]
+) -> dict[int, tuple[float, np.ndarray]]:
+    """The grids of numbers as they are (0), and over their scales (1), where there are any."""
+    tried = grid_of(given, steps), grid_of(given / scales, steps)
+    return {k: grid for k, grid in enumerate(tried) if grid is not None}
+
+
+def _on_a_grid(
+    coder: Coder, given: np.ndarray, scales: np.ndarray, steps: Sequence[float]
+) -> np.ndarray:
+    """Whether steps grow, the step, the whole numbers; as many as scales."""
+    grids = _grids(given, scales, steps) if given.size else {0: (1.0, np.zeros(0, np.int64))}
 
     def written(trial: Coder, grid: tuple[float, np.ndarray]) -> None:
         code_step(trial, grid[0])
-        falling(trial, grid[1], count, grid[0])
+        falling(trial, grid[1], scales.size, grid[0])
 
-    grows = cheapest(coder, [lambda c, g=g: written(c, g) for g in grids])
-    grows = coder.bit(grows, 0.5)
-    step, codes = grids[grows] if function else (1.0, np.zeros(0, np.int64))
+    shorter = cheapest(coder, [lambda c, g=grid: written(c, g) for grid in grids.values()])
+    grows = coder.bit(list(grids)[shorter], 0.5)
+    step, codes = grids.get(grows, grids[0]) if not given.size else grids[grows]
     step = code_step(coder, step)
-    scales = growing(count) if grows else np.ones(count)
-    coefficients = falling(coder, codes, count, step) * step * scales
-    return OrthogonalSeries(coefficients=coefficients, domain=domain, basis=_BASES[basis])
+    return falling(coder, codes, scales.size, step) * step * (scales if grows else 1.0)
+
+
+def _not_zero(
+    coder: Coder, given: np.ndarray, scales: np.ndarray, steps: Sequence[float]
+) -> np.ndarray:
+    """Which numbers are not zero, then a bit: these on a grid, or in their 64 bits."""
+    places = positions(coder, np.flatnonzero(given), scales.size)
+    kept = given[places] if given.size else given
+    found = np.zeros(scales.size)
+    if coder.bit(int(bool(_grids(kept, scales[places], steps))) if given.size else 0, 0.5):
+        found[places] = _on_a_grid(coder, kept, scales[places], steps)
+    else:
+        found[places] = plain(coder, kept, places.size)
+    return found
 
 
 def waves(

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import importlib.metadata
-import inspect
 import json
 import os
 import pathlib
@@ -106,12 +105,14 @@ def _described(value: Any, seen: dict[int, str]) -> str:
     if isinstance(value, types.FunctionType):
         if id(value) not in seen:
             seen[id(value)] = "itself"
-            cells = inspect.getclosurevars(value).nonlocals
+            cells = [_content(cell) for cell in value.__closure__ or ()]
             text = words((value.__code__, value.__defaults__, value.__kwdefaults__, cells))
             seen[id(value)] = hashlib.sha256(text.encode()).hexdigest()
         return seen[id(value)]
     if isinstance(value, types.CodeType):
         return value.co_code.hex() + words((value.co_consts, value.co_names))
+    if isinstance(value, types.MethodType):
+        return words((value.__func__, value.__self__))
     if isinstance(value, functools.partial):
         return words((value.func, value.args, value.keywords))
     if isinstance(value, tuple | list):
@@ -123,7 +124,17 @@ def _described(value: Any, seen: dict[int, str]) -> str:
     if isinstance(value, jax.Array | np.ndarray | np.generic):
         array = _numbers(value)
         return f"{array.dtype}{array.shape}{array.tobytes().hex()}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53:
+        value = float(value)  # a schedule of optax turns its steps into floats when it is used
     return _plain(value)
+
+
+def _content(cell: types.CellType) -> Any:
+    """What a function closes over; a name that it never gave a value is no part of it."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
 
 
 def _plain(value: Any) -> str:
