@@ -63,11 +63,9 @@ def series(
         lambda c: _on_a_grid(c, given, growing(count), steps),
         lambda c: _not_zero(c, given, growing(count), steps),
     ]
-    if function and not _grids(given, growing(count), steps):
-        whole_grid = 0
-    else:
-        whole_grid = 1 - cheapest(coder, ways)
-    coefficients = ways[1 - coder.bit(whole_grid, 0.95)](coder)
+    some = function is None or _grids(given, growing(count), steps)
+    of_all = 1 - cheapest(coder, ways) if some else 0
+    coefficients = ways[1 - coder.bit(of_all, 0.95)](coder)
     return OrthogonalSeries(coefficients=coefficients, domain=domain, basis=_BASES[basis])
 
 
@@ -75,7 +73,10 @@ def _grids(
     given: np.ndarray, scales: np.ndarray, steps: Sequence[float]
 ) -> dict[int, tuple[float, np.ndarray]]:
     """The grids of numbers as they are (0), and over their scales (1), where there are any."""
-    tried = grid_of(given, steps), grid_of(given / scales, steps)
+    scaled = given / scales
+    # Numbers that end below float64 have the first way only.
+    exact = np.array_equal(scaled * scales, given)
+    tried = grid_of(given, steps), grid_of(scaled, steps) if exact else None
     return {k: grid for k, grid in enumerate(tried) if grid is not None}
 
 
@@ -83,17 +84,16 @@ def _on_a_grid(
     coder: Coder, given: np.ndarray, scales: np.ndarray, steps: Sequence[float]
 ) -> np.ndarray:
     """Whether steps grow, the step, the whole numbers; as many as scales."""
-    grids = _grids(given, scales, steps) if given.size else {0: (1.0, np.zeros(0, np.int64))}
 
-    def written(trial: Coder, grid: tuple[float, np.ndarray]) -> None:
-        code_step(trial, grid[0])
-        falling(trial, grid[1], scales.size, grid[0])
+    def numbers(c: Coder, grid: tuple[float, np.ndarray]) -> np.ndarray:
+        step = code_step(c, grid[0])
+        return falling(c, grid[1], scales.size, step) * step
 
-    shorter = cheapest(coder, [lambda c, g=grid: written(c, g) for grid in grids.values()])
+    nothing = (1.0, np.zeros(0, np.int64))
+    grids = _grids(given, scales, steps) if given.size else {0: nothing, 1: nothing}
+    shorter = cheapest(coder, [lambda c, g=grid: numbers(c, g) for grid in grids.values()])
     grows = coder.bit(list(grids)[shorter], 0.5)
-    step, codes = grids.get(grows, grids[0]) if not given.size else grids[grows]
-    step = code_step(coder, step)
-    return falling(coder, codes, scales.size, step) * step * (scales if grows else 1.0)
+    return numbers(coder, grids[grows]) * (scales if grows else 1.0)
 
 
 def _not_zero(
