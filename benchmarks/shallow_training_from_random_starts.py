@@ -70,9 +70,10 @@ def draw(path, neurons, table) -> None:
                 axis.fill_between(neurons, low, high, alpha=0.2, color=line.get_color())
         axis.set(xscale="log", yscale="log", title=name, xlabel="neurons")
         axis.set_xticks(neurons, [str(n) for n in neurons])
+        axis.set_xticks([], minor=True)
         axis.axhline(1.0, color="black", linewidth=0.8)
-    axes[0][0].set_ylabel("L2 error / best known error")
-    axes[0][-1].legend(fontsize=8)
+    axes[0][0].set_ylabel("L2 error / best known (median, range)")
+    axes[0][1].legend(fontsize=8, loc="upper right")
     figure.tight_layout()
     figure.savefig(path, dpi=150)
 

@@ -1,5 +1,6 @@
 """Functions of the unfriendly kind: written in JAX, linear, huge, tiny, with jumps."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -200,3 +201,16 @@ def test_wrong_types_get_one_sentence():
             assert text in line and line.startswith("`")
     assert "must get a family, for example `FreeKnot()`" in lines[-2]
     assert "must get a rule, for example `Bits(8)`; got 4" in lines[-1]
+
+
+def test_a_term_of_weight_zero_leaves_a_quotient_finite_at_its_place():
+    """Weights round to zero: (1 / (t - 0) - 1 / (t - 1)) takes the values 3 and 5, also at 1/2."""
+    quotient = families.Barycentric(
+        places=np.array([0.0, 0.5, 1.0]),
+        values=np.array([3.0, 99.0, 5.0]),
+        weights=np.array([1.0, 0.0, -1.0]),
+        domain=(-2.0, 2.0),
+    )
+    np.testing.assert_allclose(quotient(np.array([-2.0, 0.0, 1.0, 2.0])), [3.0, 4.0, 4.5, 5.0])
+    assert quotient.bounded
+    assert np.isnan(dataclasses.replace(quotient, weights=np.zeros(3))(np.zeros(1))).all()

@@ -29,11 +29,14 @@ class Barycentric(AbstractIntervalFormula):
         a, b = self.domain
         t = (np.asarray(x, np.float64) - a) / (b - a)
         flat = t.ravel()[:, None]
+        # A term of weight zero is none, also at its own place.
+        kept = self.weights != 0
+        weights, places, terms = self.weights[kept], self.places[kept], self.values[kept]
         with np.errstate(all="ignore"):
-            parts = self.weights / (flat - self.places)
-            values = (parts @ self.values) / parts.sum(axis=1)
-        row, column = np.nonzero((flat == self.places) & (self.weights != 0))
-        values[row] = self.values[column]
+            parts = weights / (flat - places)
+            values = (parts @ terms) / parts.sum(axis=1)
+        row, column = np.nonzero(flat == places)
+        values[row] = terms[column]
         return values.reshape(t.shape)
 
     @property
