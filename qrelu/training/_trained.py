@@ -112,12 +112,11 @@ class Trained(AbstractFamily):
     def pieces(self, size: int) -> int:
         """The most linear pieces of a function of one variable: the product of all (N_l + 1).
 
-        A layer of N neurons cuts every piece into at most N + 1; "shallow" makes no more than N.
+        A layer of N neurons cuts every piece into at most N + 1.
         """
         size = checked_size(f"{self._call}.pieces(size)", size, self.minimum_size)
         widths = self.widths(1, size)
-        more = SOLVERS[self.solver].more
-        return math.prod(n + more for n in widths[1:-1]) if widths else 1
+        return math.prod(n + 1 for n in widths[1:-1]) if widths else 1
 
     def fit(
         self, target: AbstractTarget, size: int, *, norm: AbstractNorm, key: Any = None

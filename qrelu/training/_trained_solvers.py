@@ -35,17 +35,13 @@ class Run(Protocol):
 
 
 class Solver(NamedTuple):
-    """A way to train, its numbers of starts and rounds by default, and what it can serve.
-
-    `more` is how many pieces more than neurons a network of one hidden layer can have.
-    """
+    """A way to train, its numbers of starts and rounds by default, and what it can serve."""
 
     run: Run
     starts: int
     rounds: int
     one_variable: bool
     one_layer: bool
-    more: int = 1
 
 
 def _search(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
@@ -90,7 +86,7 @@ def _adam(target, widths, *, starts, rounds, key) -> tuple[ReLUNetwork, str]:
 
 SOLVERS = {
     "lm": Solver(_search, 1, 8, False, False),
-    "shallow": Solver(_shallow, 4, 12, True, True, more=0),
+    "shallow": Solver(_shallow, 4, 12, True, True),
     "greedy": Solver(_greedy, 1, 1, False, True),
     "adam": Solver(_adam, 4, 4000, False, False),
 }
