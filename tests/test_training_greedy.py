@@ -219,7 +219,7 @@ def test_biases_of_an_interval():
         (lambda: ReLUDictionary([0.0], [1.0]), ValueError, "constant"),
         (lambda: ReLUDictionary([1.0], [np.nan]), ValueError, "finite"),
         (lambda: ReLUDictionary(np.zeros((0, 1)), np.zeros(0)), ValueError, "atom"),
-        (lambda: RandomReLUDictionary((0, 1), 0), ValueError, "positive"),
+        (lambda: RandomReLUDictionary((0, 1), 0), ValueError, "from 1 on"),
         (lambda: RandomReLUDictionary((0, 1), biases=(2, -2)), ValueError, "biases=..."),
         (lambda: _run(sizes=[4, 2]), ValueError, "increasing"),
         (lambda: _run(sizes=[]), ValueError, "increasing"),

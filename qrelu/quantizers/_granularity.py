@@ -108,4 +108,4 @@ def _of_groups(statistic: Callable, numbers: Any, size: Any) -> Any:
 def _largest(values: Sequence[Any]) -> Any:
     xp = jnp if any(isinstance(v, Tracer) for v in values) else np
     dtype = xp.result_type(*values)
-    return xp.max(xp.stack([xp.asarray(v, dtype) for v in values]))
+    return xp.asarray(xp.max(xp.stack([xp.asarray(v, dtype) for v in values])))

@@ -1,5 +1,6 @@
 """Quantized training by turns: round some parameters, solve for the others, and try every code."""
 
+import numbers
 import time
 from typing import Any
 
@@ -84,7 +85,7 @@ def alternate(
     begun = time.perf_counter()
     check_whole("alternate", "rounds", rounds, 0)
     check_whole("alternate", "sweeps", sweeps)
-    if isinstance(share, bool) or not 0 < share < 1:
+    if not (isinstance(share, numbers.Real) and 0 < share < 1):
         raise ValueError(f"`alternate(share=...)` must be between 0 and 1; got {share!r}.")
     if getattr(quantizer, "rounding", None) == "stochastic":
         raise ValueError(

@@ -22,12 +22,28 @@ def parameters_of(model: Any) -> Any:
 
 
 def grids_of(model: Any, quantizer: Any) -> list[Any]:
-    """A grid for each floating-point array of the model, with the errors of `quantize`."""
+    """A grid for each floating-point array of the model, with errors and warnings of `quantize`."""
+    quantize(model, quantizer)
     leaves = [p for p in jax.tree.leaves(model) if eqx.is_inexact_array(p)]
     if isinstance(quantizer, AbstractCalibration):
         return quantizer.grids(leaves)
-    quantize(leaves, quantizer)
     return [quantizer] * len(leaves)
+
+
+def check_mask(call: str, mask: Any, parameters: Any) -> None:
+    """An error unless the mask has an entry for each parameter, or one for a whole array."""
+    if mask is None:
+        return
+    fits = jax.tree.structure(mask) == jax.tree.structure(parameters) and all(
+        np.shape(m) in ((), p.shape)
+        for m, p in zip(jax.tree.leaves(mask), jax.tree.leaves(parameters), strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"`{call}(mask=...)` must have an entry for each parameter of the model, in the same "
+            "structure. `networks.mask` makes such masks; for other models, "
+            "`jax.tree.map(lambda p: p != 0, equinox.filter(model, equinox.is_inexact_array))`."
+        )
 
 
 def refuse_wrapped(call: str, model: Any) -> None:

@@ -81,7 +81,13 @@ def as_path(path: str | os.PathLike | None) -> pathlib.Path | None:
     """The file of the checkpoint; its folder must exist."""
     if path is None:
         return None
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`fit(checkpoint=...)` must be the name of a file; got {path!r:.60}.")
     place = pathlib.Path(path)
+    if place.is_dir():
+        raise ValueError(
+            f"`fit(checkpoint=...)` must be a file; {str(place)!r} is a folder. Name a file in it."
+        )
     if not place.parent.is_dir():
         raise ValueError(
             f"`fit(checkpoint=...)` must lie in an existing folder; {str(place.parent)!r} is none."

@@ -1,5 +1,6 @@
 """Deep networks from random starts: local fits inside basin hopping, grown in width."""
 
+import numbers
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -112,7 +113,7 @@ def fit_deep(
     check_whole("fit_deep", "grow", grow, 0)
     check_whole("fit_deep", "searches", searches)
     widths = _checked(widths, target.dimension)
-    if seconds is not None and not seconds > 0:
+    if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
         raise ValueError(f"`fit_deep(seconds=...)` must be positive; got {seconds!r}.")
     end = begun + (seconds or np.inf)
     keys = [check_key("fit_deep", key), *(jax.random.fold_in(key, i) for i in range(1, searches))]
@@ -321,7 +322,7 @@ class _Search:
 
 
 def _checked(widths: Any, inputs: int) -> tuple[int, ...]:
-    given = tuple(widths)
+    given = tuple(widths) if np.iterable(widths) else (widths,)
     whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in given)
     if len(given) < 3 or not whole or min(given) < 1 or given[0] != inputs or given[-1] != 1:
         raise ValueError(

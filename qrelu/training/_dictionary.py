@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._misc import as_domain
+from ._checks import check_whole
 
 # Values of atoms at nodes that are kept from step to step: 2 GiB. More are computed in each step.
 _KEPT = 2**28
@@ -63,10 +64,9 @@ class ReLUDictionary(AbstractDictionary):
 
         **Raises:**
 
-        - `ValueError`: for shapes that do not fit, no atoms, NaN or infinity, or a zero direction.
+        - `ValueError`: for shapes that do not fit, no atoms, no numbers, or a zero direction.
         """
-        w = np.asarray(directions, dtype=np.float64)
-        b = np.asarray(biases, dtype=np.float64)
+        w, b = _numbers("directions", directions), _numbers("biases", biases)
         w = w.reshape(-1, 1) if w.ndim < 2 else w
         b = b.reshape(-1) if b.ndim == 0 else b
         count = max(len(w), len(b))
@@ -104,8 +104,7 @@ class ReLUDictionary(AbstractDictionary):
 
         A dictionary of $m n$ atoms.
         """
-        w = np.asarray(directions, dtype=np.float64)
-        b = np.atleast_1d(np.asarray(biases, dtype=np.float64))
+        w, b = _numbers("directions", directions), np.atleast_1d(_numbers("biases", biases))
         w = w.reshape(-1, 1) if w.ndim < 2 else w
         return ReLUDictionary(np.repeat(w, len(b), axis=0), np.tile(b, len(w)))
 
@@ -156,22 +155,24 @@ class RandomReLUDictionary(AbstractDictionary):
 
         **Raises:**
 
-        - `ValueError`: for a box or an interval that is empty or infinite, and a count below 1.
+        - `ValueError`: for a box or an interval that is empty or infinite, a count below 1, and a
+            seed below 0.
         """
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(
-                f"`RandomReLUDictionary(count=...)` must be a positive whole number; got {count!r}."
-            )
+        check_whole("RandomReLUDictionary", "count", count)
+        check_whole("RandomReLUDictionary", "seed", seed, 0)
         self.lower, self.upper = as_domain("RandomReLUDictionary", domain, dimension)
         if biases is not None:
-            low, high = map(float, biases)
+            try:
+                low, high = map(float, biases)
+            except (TypeError, ValueError):
+                low = high = np.nan
             if not (np.isfinite([low, high]).all() and low < high):
                 raise ValueError(
                     "`RandomReLUDictionary(biases=...)` must be an interval (low, high) with "
                     f"low < high, both finite; got {biases}."
                 )
             biases = (low, high)
-        self.count, self.seed, self.biases = count, seed, biases
+        self.count, self.seed, self.biases = int(count), int(seed), biases
 
     def atoms(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The draws of this step."""
@@ -231,6 +232,16 @@ class Scores:
         rows = max(1, _BLOCK // len(self.nodes))
         for i in range(0, len(b), rows):
             yield values(w[i : i + rows], b[i : i + rows], self.nodes)
+
+
+def _numbers(name: str, given: Any) -> np.ndarray:
+    """The same in float64."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`ReLUDictionary({name}=...)` must be an array of real numbers; got {given!r:.60}."
+        ) from None
 
 
 def values(w: np.ndarray, b: np.ndarray, nodes: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ def freeze_gradually(
 
     **Raises:**
 
-    - `ValueError`: for shares that do not increase to 1, and as `fit`.
+    - `ValueError`: for shares that do not increase to 1, stochastic grids, and as `fit`.
 
     **Reference:** [zhou2017], with grids of any kind and the order as a choice.
     """
@@ -75,6 +75,11 @@ def freeze_gradually(
     if taken:
         raise ValueError(
             f"`freeze_gradually(...)` decides {sorted(taken)[0]!r} itself; leave it out."
+        )
+    if getattr(quantizer, "rounding", None) == "stochastic":
+        raise ValueError(
+            "`freeze_gradually(model, data, quantizer)` must get a deterministic quantizer; got "
+            'stochastic rounding. Use `rounding="nearest"`.'
         )
     refuse_wrapped("freeze_gradually", model)
     model = jax.tree.map(in_jax, model)

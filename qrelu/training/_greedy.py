@@ -290,7 +290,10 @@ def _at(target: Any, nodes: np.ndarray) -> np.ndarray:
         f = np.asarray(target(nodes[:, 0] if target.dimension == 1 else nodes), np.float64)
     elif callable(target):
         with jax.enable_x64(True):  # so that functions written with jax.numpy keep float64
-            f = np.asarray(target(nodes), dtype=np.float64)
+            f = np.asarray(target(nodes))
+        if f.dtype.kind not in "biuf":
+            raise TypeError(f"`{call}` must have real values; got {f.dtype}.")
+        f = f.astype(np.float64)
     else:
         raise TypeError(f"`{call}` must get a target or a function; got {type(target).__name__}.")
     if f.shape not in ((len(nodes),), (len(nodes), 1)):

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -70,7 +71,8 @@ def as_loss(loss: Any) -> Power | CrossEntropy | Own:
         return Power(named[loss])
     if isinstance(loss, str) and loss == "cross_entropy":
         return CrossEntropy()
-    if isinstance(loss, int | float) and not isinstance(loss, bool) and 1 <= loss < float("inf"):
+    number = isinstance(loss, int | float | np.number) and not isinstance(loss, bool)
+    if number and 1 <= float(loss) < float("inf"):
         return Power(float(loss))
     if callable(loss):
         return Own(loss)

@@ -38,19 +38,21 @@ class Problem(eqx.Module):
 def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Problem:
     """Data, a target, or a function with a quadrature, checked."""
     call = f"fit({name}=...)"
+    x: Any
+    y: Any
     if isinstance(data, AbstractTarget):
         one = data.dimension == 1
         rule = GaussLegendre(data.domain, _CELLS, _NODES) if one else rule_of(data)
         x, w = rule.nodes, rule.weights
-        y = np.asarray(data(x[:, 0] if one else x))
+        y = _numbers(call, "y", data(x[:, 0] if one else x))
     elif is_pair(data):
         function, rule = data
         x, w = rule.nodes, rule.weights
         one = isinstance(function, AbstractTarget) and function.dimension == 1
         inputs = x[:, 0] if one else x
-        y = np.asarray(function(inputs))
+        y = _numbers(call, "y", function(inputs))
     elif isinstance(data, tuple | list) and len(data) == 2:
-        x, y = (np.asarray(part) for part in data)
+        x, y = (_numbers(call, word, part) for word, part in zip("xy", data, strict=True))
         w = np.full(len(x), 1 / max(len(x), 1)) if x.ndim else np.zeros(0)
     else:
         raise TypeError(
@@ -79,8 +81,9 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
     labels = isinstance(loss, CrossEntropy)
     if labels and not (np.issubdtype(y.dtype, np.integer) and y.ndim == 1 and y.min() >= 0):
         raise ValueError(
-            f'`{call}` must have whole-number labels of shape (n,) for "cross_entropy"; got '
-            f"{y.dtype} of shape {y.shape}."
+            f'`{call}` must have whole-number labels of shape (n,) from 0 on for "cross_entropy"; '
+            f"got {y.dtype} of shape {y.shape} from {y.min()} on. `y.astype(int)` makes whole "
+            "numbers, `y.argmax(axis=1)` labels of rows with a single one."
         )
     keep = labels or isinstance(loss, Own)
     return Problem(
@@ -88,6 +91,24 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
         jnp.asarray(y) if keep else jnp.asarray(y, dtype),
         jnp.asarray(w, dtype),
     )
+
+
+def _numbers(call: str, word: str, part: Any) -> np.ndarray:
+    """An array of real numbers, or an error."""
+    try:
+        array = np.asarray(part)
+    except ValueError:
+        raise ValueError(
+            f"`{call}` must have rows of one length; those of {word} have several. Pad or split "
+            "them first."
+        ) from None
+    real = (jnp.floating, jnp.integer, jnp.bool_)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in real):
+        raise TypeError(
+            f"`{call}` must have real numbers; got {word} of type {array.dtype}. Convert it, "
+            "complex numbers into two columns."
+        )
+    return array
 
 
 def is_pair(data: Any) -> bool:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ._arrays import in_jax
+from ._arrays import check_mask, in_jax
 from ._checkpoint import as_path, fingerprint, load, save
 from ._error import error_of
 from ._log import Log
@@ -42,6 +42,7 @@ def run(
     loss = as_loss(options.loss)
     parameters, rest = eqx.partition(jax.tree.map(in_jax, model), eqx.is_inexact_array)
     dtype, members = _checked(parameters, rates, ensemble)
+    check_mask("fit", mask, parameters)
     problem = as_problem("data", data, loss, model, dtype)
     held = None if validation is None else as_problem("validation", validation, loss, model, dtype)
     _check_labels(model, loss, members, data=problem, validation=held)
@@ -84,7 +85,7 @@ def run(
             if not np.isfinite(log.history[0][0]).all():
                 raise ValueError(
                     "`fit(model, data)` must start from a finite loss; the first one is "
-                    f"{log.history[0][0]}. Look for large or missing parameters."
+                    f"{log.history[0][0]}. Look for large or missing parameters, and large data."
                 )
             report(step, log.last)
             if not np.asarray(state.alive).any():

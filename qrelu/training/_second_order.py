@@ -10,6 +10,7 @@ import numpy as np
 import optimistix as optx
 
 from ..networks import ReLUNetwork
+from ._arrays import check_mask
 from ._checks import check_whole
 from ._error import error_of
 from ._losses import Power
@@ -132,6 +133,7 @@ def _run(
     with jax.enable_x64(True):
         parameters, rest = eqx.partition(jax.tree.map(_in_float64, model), eqx.is_inexact_array)
         members = _members(parameters, ensemble)
+        check_mask("fit_least_squares", mask, parameters)
         loss = Power(2.0)
         problem = as_problem("data", data, loss, model, jnp.float64)
         end = jnp.full(steps, jnp.nan)

@@ -60,13 +60,20 @@ def fit_shallow(
     **Raises:**
 
     - `TypeError`: for what is no target.
-    - `ValueError`: for numbers that are not positive, and targets that are not finite.
+    - `ValueError`: for numbers that are not positive, and targets that are not finite or have
+        several variables.
 
     **Reference:** [deboor1973] for equidistribution; the Newton system is derived in
     `qrelu/families/_newton.py`.
     """
     begun = time.perf_counter()
     check_target("fit_shallow", target)
+    if target.dimension != 1:
+        raise ValueError(
+            f"`fit_shallow(target, neurons)` must get a target of one variable; {target.name} has "
+            f"{target.dimension}. `fit_deep(target, ({target.dimension}, neurons, 1))` and "
+            "`orthogonal_greedy` take several."
+        )
     check_whole("fit_shallow", "neurons", neurons)
     check_whole("fit_shallow", "starts", starts)
     check_whole("fit_shallow", "rounds", rounds, 0)
