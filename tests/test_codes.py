@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from qrelu import bounds, codes, families, networks, norms, targets
+from qrelu import bounds, codes, families, networks, norms, quantizers, targets
 from qrelu.codes._arrays import code_array, grid_of
 from qrelu.codes._coder import Count, Flag, Reader, Writer, natural, whole
 from qrelu.codes._integers import Integers, Levels, falling, positions
@@ -253,6 +253,32 @@ def test_polynomials_on_any_grid_take_as_many_bits_as_are_counted(norm):
         assert code.bits <= 1.1 * fitted.bits
 
 
+@pytest.mark.parametrize("name", ["free-knot", "dyadic-tree"])
+def test_quantized_networks_take_fewer_bits_than_are_counted(name):
+    """In the normal form a weight that leaves a neuron is as large as what enters it."""
+    target = targets.Function(lambda x: np.sin(x) + np.abs(x - 1.3), (-2.0, 5.0))
+    family = families.Quantized(families.get(name), families.Bits(8))
+    fitted = family.fit(target, 52, norm=norms.L2())
+    code = codes.encode(fitted)
+    same(codes.decode(code), fitted.function)
+    assert code.bits < fitted.bits
+
+
+def test_networks_on_a_grid_come_back_whatever_their_balance():
+    rng = np.random.default_rng(2)
+    widths = (2, 5, 4, 3, 2)
+    shapes = list(zip(widths[1:], widths[:-1], strict=True))
+    weights = [0.375 * rng.integers(-9, 10, shape) for shape in shapes]
+    biases = [0.375 * rng.integers(-9, 10, shape[0]) for shape in shapes]
+    weights[1][:, 2] = weights[2][0] = 0.0
+    plain = networks.ReLUNetwork(weights, biases)
+    even = quantizers.quantize(networks.normalize(plain), quantizers.Uniform(0.125))
+    for net in (plain, even, networks.ReLUNetwork([np.zeros((1, 1))], [np.zeros(1)])):
+        same(codes.decode(codes.encode(net)), net)
+    # What enters a neuron and what leaves it have one size: most numbers of `even` are known.
+    assert codes.encode(even).kind == 13
+
+
 def test_networks_of_other_types_and_shapes_come_back():
     rng = np.random.default_rng(5)
     weights = [rng.standard_normal((3, 2)).astype(np.float32), rng.integers(-3, 4, (1, 3)) / 2]
@@ -349,7 +375,7 @@ def test_damaged_files_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == [place]
 
 
-@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 8, 9, 77])
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 77])
 def test_payloads_of_other_kinds_are_errors_or_functions(kind):
     """A code with a right checksum and random bits: no other error, no endless loop."""
     for seed in range(12):

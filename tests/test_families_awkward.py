@@ -214,3 +214,13 @@ def test_a_term_of_weight_zero_leaves_a_quotient_finite_at_its_place():
     np.testing.assert_allclose(quotient(np.array([-2.0, 0.0, 1.0, 2.0])), [3.0, 4.0, 4.5, 5.0])
     assert quotient.bounded
     assert np.isnan(dataclasses.replace(quotient, weights=np.zeros(3))(np.zeros(1))).all()
+
+
+def test_quotients_of_tiny_values_are_those_of_their_multiples():
+    small = targets.Function(lambda x: 2.0**-700 * np.exp(-x), (-2.0, 5.0), name="tiny")
+    usual = targets.Function(lambda x: np.exp(-x), (-2.0, 5.0), name="usual")
+    tiny, wanted = (
+        families.Rational().fit(f, 12, norm=norms.L2()).function for f in (small, usual)
+    )
+    np.testing.assert_allclose(np.sort(tiny.places), np.sort(wanted.places), rtol=1e-9)
+    np.testing.assert_allclose(np.sort(tiny.values) * 2.0**700, np.sort(wanted.values), rtol=1e-9)

@@ -76,8 +76,13 @@ def test_polynomials_and_waves_are_reproduced_on_any_rectangle():
     assert fitted.connectivity == 2
     assert float(L2.distance(fitted.function, WAVES)) < 1e-12
     assert families.TensorFourier().fit(SMOOTH, 9, norm=L2).notes.startswith("not periodic")
-    # Zero at all sides, up to rounding: periodic.
-    assert families.TensorFourier().fit(targets.get("sines2d"), 9, norm=norms.Sup()).notes == ""
+    box = (np.array([-2.0, 1.0]), np.array([5.0, 3.0]))
+    bowl = targets.Multivariate(lambda x: (x[..., 0] + 2) * (5 - x[..., 0]), box, name="a bowl")
+    assert "kink at the sides" in families.TensorFourier().fit(bowl, 9, norm=norms.Sup()).notes
+    # Zero at all sides, up to rounding: continuous as a periodic function, with a kink.
+    sines = families.TensorFourier().fit(targets.get("sines2d"), 9, norm=norms.Sup())
+    assert sines.notes == "as a periodic function it has a kink at the sides"
+    assert families.TensorFourier().fit(WAVES, 9, norm=norms.Sup()).notes == ""
 
 
 def test_polynomials_of_a_product_are_products_of_legendre_projections():

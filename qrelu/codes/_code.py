@@ -29,8 +29,8 @@ class Code(NamedTuple):
     - `kind`: what it is: 1 a spline, 2 a polynomial, 3 waves, 4 wavelets, 5 a quotient, 6 a network
         of any shape, 7 a network of one hidden layer through predicted values, 8 and 9 the same as
         a dyadic tree of two maps or of one per level, 10 a network of one hidden layer by its knots
-        and values, 11 products of polynomials or of waves, 12 wavelets on a rectangle, 32 a
-        Lipschitz path.
+        and values, 11 products of polynomials or of waves, 12 wavelets on a rectangle, 13 a network
+        on a grid with balanced magnitudes, 32 a Lipschitz path.
     - `domain`: the ends (lower, upper), two floats, or two tuples of two floats for a rectangle;
         (0, 0) for networks, which have none.
     - `payload`: the string of bits, the last byte filled up with zeros.

@@ -23,6 +23,7 @@ from ..networks import ReLUNetwork, pieces
 from ..norms import L2, AbstractNorm
 from ..quantizers import Uniform
 from ..targets import AbstractTarget
+from ._balanced import balanced, fits
 from ._code import PLANE, REAL, Code
 from ._coder import Coder, Reader, Writer
 from ._formulas import quotients, series, splines, wavelets, waves
@@ -34,7 +35,7 @@ from ._plane_wavelets import plane_wavelets
 from ._rounded import rounded
 
 _WAYS: dict[int, Any] = {1: splines, 2: series, 3: waves, 4: wavelets, 5: quotients, 6: network}
-_WAYS |= {11: plane_series, 12: plane_wavelets}
+_WAYS |= {11: plane_series, 12: plane_wavelets, 13: balanced}
 _KINDS = {
     BSplines: 1,
     OrthogonalSeries: 2,
@@ -49,6 +50,8 @@ _KINDS = {
 LINE, TREES = 7, {2: 8, 1: 9}
 # A network of one hidden layer, given by its knots and values there.
 HINGES = 10
+# A network on a grid, each layer by the one before.
+BALANCED = 13
 
 
 def encode(
@@ -137,6 +140,13 @@ def _check_variables(call: str, function: Any, target: AbstractTarget) -> None:
 
 def exact_code(function: Any, kind: int, steps: tuple[float, ...] = ()) -> Code:
     """The code of a function as it is."""
+    if kind == _KINDS[ReLUNetwork] and fits(function, steps):
+        ways = (_as_it_is(function, way, steps) for way in (kind, BALANCED))
+        return min(ways, key=lambda code: code.bits)
+    return _as_it_is(function, kind, steps)
+
+
+def _as_it_is(function: Any, kind: int, steps: tuple[float, ...]) -> Code:
     writer = Writer()
     lower, upper = np.asarray(getattr(function, "domain", (0.0, 0.0)), np.float64).tolist()
     domain = (tuple(lower), tuple(upper)) if kind in PLANE else (lower, upper)

@@ -16,7 +16,7 @@ from ._integers import Levels, positions
 
 TYPES = ("float64", "float32", "float16", "bfloat16")
 # Deeper networks, or larger matrices, are taken for damage.
-_DEEPEST, _DEEPEST_TREE = 2**16, 18
+DEEPEST, _DEEPEST_TREE = 2**16, 18
 # More parameters than this gain nothing from being one array.
 _FEW = 2**13
 # Bits of the largest weight that are expected.
@@ -34,10 +34,10 @@ def network(
     it is sparse, which entries are not zero (`positions`, row by row), and these in their order.
     """
     depth = 1 + natural(coder, given.depth - 1 if given else 0)
-    if depth > _DEEPEST:
+    if depth > DEEPEST:
         raise ValueError(f"it has {depth} layers")
-    maps = whole(coder, _tree_maps(given), 2) if depth > 2 else 0
-    places = _tree_places(depth, maps) if maps else None
+    maps = whole(coder, tree_maps(given), 2) if depth > 2 else 0
+    places = tree_places(depth, maps) if maps else None
     if places is not None:
         return _on_places(coder, given, places, steps)
     widths = [1 + natural(coder, given.widths[k] - 1 if given else 0) for k in range(depth + 1)]
@@ -60,7 +60,7 @@ def _at_once(
 ) -> ReLUNetwork:
     """The type of all arrays, and their entries as one."""
     name = _dense_type(given) if given else None
-    kind = np.dtype(TYPES[whole(coder, TYPES.index(name) if name else 0, 2)])
+    kind = TYPES[whole(coder, TYPES.index(name) if name else 0, 2)]
     shapes = [s for n, m in zip(widths[1:], widths[:-1], strict=True) for s in ((n, m), (n,))]
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     if ends[-1] > _FEW:
@@ -68,9 +68,14 @@ def _at_once(
     values = np.zeros(0)
     if given:
         values = np.concatenate([np.ravel(p).astype(np.float64) for p in _parts(given)])
-    flat = _numbers(coder, values, int(ends[-1]), steps).astype(kind)
+    flat = _as_type(_numbers(coder, values, int(ends[-1]), steps), kind)
     parts = [a.reshape(s) for a, s in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
     return ReLUNetwork(parts[::2], parts[1::2])
+
+
+def _as_type(values: np.ndarray, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):  # in damaged files only
+        return values.astype(np.dtype(name))
 
 
 def _numbers(coder: Coder, values: np.ndarray, size: int, steps: Sequence[float]) -> np.ndarray:
@@ -114,7 +119,12 @@ def _parts(net: ReLUNetwork) -> list[Any]:
     return [part for pair in zip(net.weights, net.biases, strict=True) for part in pair]
 
 
-def _tree_maps(given: ReLUNetwork | None) -> int:
+def entries_of(part: Any) -> np.ndarray:
+    """The numbers of an array, also of a sparse one."""
+    return np.asarray(part.values if isinstance(part, SparseMatrix) else part)
+
+
+def tree_maps(given: ReLUNetwork | None) -> int:
     """2 or 1 for a network whose entries stand where those of a tree stand, else 0."""
     if given is None:
         return 0
@@ -136,7 +146,8 @@ def _same_places(given: Any, like: Any) -> bool:
     return not isinstance(given, SparseMatrix) or given.pattern == like.pattern
 
 
-def _tree_places(depth: int, maps: int) -> ReLUNetwork:
+def tree_places(depth: int, maps: int) -> ReLUNetwork:
+    """A tree of that depth, or an error where there is none."""
     like = _template(depth, maps)
     if like is None:
         raise ValueError(f"it has a tree of depth {depth} with {maps} maps per level")
@@ -193,4 +204,4 @@ def _entries(
     places = positions(coder, np.zeros(0, np.int64) if places is None else places, total)
     given = np.zeros(0) if values is None else np.asarray(values, np.float64)
     found = code_array(coder, given, places.size, steps)
-    return places, found.astype(np.dtype(name))
+    return places, _as_type(found, name)

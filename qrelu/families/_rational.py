@@ -1,5 +1,6 @@
 """Rational functions by the AAA algorithm."""
 
+import math
 import warnings
 
 import numpy as np
@@ -122,10 +123,13 @@ def _aaa(points: Quadrature, x: np.ndarray, terms: int) -> Barycentric:
     with warnings.catch_warnings():
         # It did not reach its own accuracy with so few terms: that is what is measured.
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = AAA((x - a) / (b - a), points.function(x), max_terms=terms, rtol=_ACCURACY)
+        # Scaled by a power of two, so that no product of tiny or huge values ends beyond float64.
+        power = math.frexp(points.scale)[1]
+        values = np.ldexp(points.function(x), -power)
+        found = AAA((x - a) / (b - a), values, max_terms=terms, rtol=_ACCURACY)
     return Barycentric(
         places=np.array(found.support_points, np.float64),
-        values=np.array(found.support_values, np.float64),
+        values=np.ldexp(np.array(found.support_values, np.float64), power),
         weights=np.array(found.weights, np.float64),
         domain=(a, b),
     )

@@ -20,6 +20,8 @@ _ROUNDING = 16
 _HIGHEST = 128
 # The highest index of a pair.
 _LONGEST = 2048
+# What a one-sided difference at a side looks at, as a share of the box.
+_GAP = 2.0**-20
 
 _ORDERS = {
     "total": lambda i, j: i + j,
@@ -112,8 +114,8 @@ class TensorFourier(AbstractFamily):
     `terms="lowest"`: in the order of the Euclidean length of the pair of frequencies.
     `terms="largest"`: the M largest coefficients among frequencies up to $2\sqrt M$ (at least 16,
     at most 128) in each variable; which ones they are costs bits, which `bits` counts. A target
-    whose values at opposite sides differ is not periodic, which `notes` says: its error falls
-    slowly.
+    whose values or slopes at opposite sides differ is not smooth as a periodic function, which
+    `notes` says: its error falls slowly.
 
     **Arguments:**
 
@@ -246,22 +248,27 @@ def _approximant(
 def _periodicity(call: str, target: AbstractTarget, box: Box, p: float) -> str:
     """A note on a target that is not periodic; refused where its error would not fall."""
     lower, upper = np.array(box)
+    length = upper - lower
     t = (np.arange(64) + 0.5) / 64
-    gap = 0.0
     # The largest value on the diagonals: at the sides it may vanish.
-    places = lower + (upper - lower) * np.stack([np.tile(t, 2), np.append(t, 1 - t)], axis=1)
+    places = lower + length * np.stack([np.tile(t, 2), np.append(t, 1 - t)], axis=1)
     scale = float(np.max(np.abs(np.asarray(target(places), np.float64))))
+    gap, bent = 0.0, False
     for axis in (0, 1):
-        sides = []
-        for end in (lower, upper):
-            points = np.empty((t.size, 2))
-            points[:, axis] = end[axis]
-            points[:, 1 - axis] = lower[1 - axis] + (upper - lower)[1 - axis] * t
-            sides.append(np.asarray(target(points), np.float64))
-        gap = max(gap, float(np.max(np.abs(sides[1] - sides[0]))))
+        points = np.empty((4, t.size, 2))
+        near = _GAP * length[axis]
+        ends = (lower[axis], lower[axis] + near, upper[axis] - near, upper[axis])
+        points[..., axis] = np.array(ends)[:, None]
+        points[..., 1 - axis] = lower[1 - axis] + length[1 - axis] * t
+        sides = np.asarray(target(points), np.float64)
+        gap = max(gap, float(np.max(np.abs(sides[3] - sides[0]))))
         scale = max(scale, float(np.max(np.abs(sides))))
+        slopes = (sides[1] - sides[0]) / near, (sides[3] - sides[2]) / near
+        usual = np.abs(slopes[0]) + np.abs(slopes[1]) + scale / length[axis]
+        # A curvature K moves the difference of the slopes by about K times the gap only.
+        bent |= bool((np.abs(slopes[1] - slopes[0]) > 1e-3 * usual).any())
     if gap <= 1e-9 * scale:
-        return ""
+        return "as a periodic function it has a kink at the sides" if bent else ""
     if p == np.inf:
         raise ValueError(
             f"`{call}` must get a target with equal values at opposite sides in the sup norm; "

@@ -89,7 +89,8 @@ class AbstractFunctionClass(eqx.Module):
 
         Values bound suprema and integrals from below, which refutes; the function's own bound on
         its second derivative bounds them from above, which proves. For piecewise polynomials, such
-        as `Data` and all draws, both are exact. Without such a bound the answer is False or None.
+        as `Data` and all draws, both are exact (for `Besov` the one from below, up to the finest
+        wavelets that are seen). Without such a bound the answer is False or None.
 
         **Arguments:**
 
