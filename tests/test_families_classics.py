@@ -184,6 +184,12 @@ def test_notes_say_what_a_size_or_a_target_costs():
     assert "not periodic" in periodic.fit(targets.get("exp"), 16, norm=L2).notes
     assert families.Wavelet("db2").fit(targets.get("exp"), 16, norm=L2).notes == ""
     assert "15 of 16" in families.PiecewiseConstant("free").fit(PERIODIC, 16, norm=L2).notes
+    for network in (families.FreeKnot(), families.UniformKnot()):
+        note = "16 of 18 parameters: a piece takes three"
+        assert network.fit(PERIODIC, 18, norm=L2).notes == note
+        assert network.fit(PERIODIC, 16, norm=L2).notes == ""
+    assert "24 of 51 par" in families.DyadicTree().fit(PERIODIC, 51, norm=L2).notes
+    assert families.DyadicTree().fit(PERIODIC, 24, norm=L2).notes == ""
     assert "15 of 16 par" in families.Rational().fit(PERIODIC, 16, norm=L2).notes
     assert "16 of 17" in families.Spline(4, "free").fit(PERIODIC, 17, norm=L2).notes
 

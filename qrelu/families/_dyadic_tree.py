@@ -114,7 +114,9 @@ class DyadicTree(AbstractFamily):
         else:
             spline = best_values(points, knots, norm.p)
         network = tree_network(spline, self.maps_per_level)
-        return Approximant(network, 2**levels, 64.0, network.connectivity)
+        most = connectivity(levels, self.maps_per_level)
+        note = f"{most} of {size} parameters: a tree has 2^p leaves" if most < size else ""
+        return Approximant(network, 2**levels, 64.0, network.connectivity, notes=note)
 
     def _levels(self, size: int) -> int:
         levels = 1

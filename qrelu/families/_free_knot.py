@@ -7,7 +7,7 @@ from ._best_spline import best_spline
 from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
 from ._refusals import refuse_jumps
-from ._spline import HINGE, network_from_spline, pieces_for
+from ._spline import HINGE, network_from_spline, pieces_for, unused
 
 
 class FreeKnot(AbstractFamily):
@@ -76,5 +76,5 @@ class FreeKnot(AbstractFamily):
         points = quadrature(target)
         refuse_jumps("FreeKnot().fit(target, size, norm=...)", points, norm.p, target.name)
         spline = best_spline(points, pieces_for(size), norm.p)
-        network = network_from_spline(spline)
-        return Approximant(network, spline.knots.size - 1, 64.0, network.connectivity)
+        network, pieces = network_from_spline(spline), spline.knots.size - 1
+        return Approximant(network, pieces, 64.0, network.connectivity, notes=unused(size))

@@ -54,6 +54,12 @@ def pieces_for(size: int) -> int:
     return (size - 1) // HINGE
 
 
+def unused(size: int) -> str:
+    """A note on a size that no shallow network has; empty for the others."""
+    most = HINGE * pieces_for(size) + 1
+    return "" if most == size else f"{most} of {size} parameters: a piece takes three"
+
+
 def network_from_spline(spline: Spline) -> ReLUNetwork:
     r"""One hidden layer that realizes a spline without cancellation, in NumPy float64.
 

@@ -9,7 +9,7 @@ from ._best_values import best_values
 from ._family import AbstractFamily, check_types, checked_size
 from ._quadrature import quadrature
 from ._refusals import refuse_jumps
-from ._spline import HINGE, network_from_spline, pieces_for
+from ._spline import HINGE, network_from_spline, pieces_for, unused
 
 
 class UniformKnot(AbstractFamily):
@@ -68,4 +68,4 @@ class UniformKnot(AbstractFamily):
         refuse_jumps("UniformKnot().fit(target, size, norm=...)", points, norm.p, target.name)
         knots = np.linspace(points.lower, points.upper, pieces + 1)
         network = network_from_spline(best_values(points, knots, norm.p))
-        return Approximant(network, pieces, 64.0, network.connectivity)
+        return Approximant(network, pieces, 64.0, network.connectivity, notes=unused(size))
