@@ -10,8 +10,8 @@ import numpy as np
 from ..networks import ReLUNetwork, realize
 from ..norms import AbstractQuadrature, GaussLegendre
 from ..targets import AbstractTarget
+from ._default_quadrature import rule_of
 from ._losses import CrossEntropy, Own
-from ._trained_rule import rule_of
 
 # Cells and nodes for a target on its interval: 1,024 nodes.
 _CELLS, _NODES = 256, 4

@@ -63,57 +63,22 @@ def run(
     # What is compiled takes the state's memory over, and the user's arrays must survive.
     state = _spread(_start(_copy(parameters), optimizer, rates, members), members)
     log = Log(_copy(parameters), state.alive.shape)
-    step, path = 0, as_path(options.checkpoint)
-    name = "" if path is None else _name(setting, state, held, options)
-    if path is not None and path.exists():
-        step, (state, log.best), arrays, log.stopped = load(path, name, (state, log.best))
-        log.restore(arrays)
-    written = time.perf_counter()
-    with reporting(options.progress, options.steps, step) as report:
-        while step < options.steps and not log.stopped:
-            now = eqx.tree_at(lambda s: s.grid, setting, options.grid(step), is_leaf=_is_none)
-            if held is not None and step % options.every == 0:
-                log.evaluate(step, evaluate(now, state.parameters, held), state.parameters)
-                if log.exhausted(options.patience):
-                    log.stopped = "no improvement"
-                    break
-            until = options.until(step)
-            rows = rows_of(setting.key, problem.count, options.batch, step, options.every)
-            state, losses = advance(now, state, rows, jnp.asarray(step), jnp.asarray(until - step))
-            log.add(np.asarray(losses)[: until - step])
-            step = until
-            if not np.isfinite(log.history[0][0]).all():
-                raise ValueError(
-                    "`fit(model, data)` must start from a finite loss; the first one is "
-                    f"{log.history[0][0]}. Look for large or missing parameters, and large data."
-                )
-            report(step, log.last)
-            if not np.asarray(state.alive).any():
-                log.stopped = _BROKEN
-            if path is not None and time.perf_counter() - written > _OFTEN:
-                save(path, name, step, (state, log.best), log.arrays(), log.stopped)
-                written = time.perf_counter()
-    if path is not None:
-        save(path, name, step, (state, log.best), log.arrays(), log.stopped)
-    grid = options.grid(max(step - 1, 0))
-    setting = eqx.tree_at(lambda s: s.grid, setting, grid, is_leaf=_is_none)
+    state, step = _trained(setting, state, log, held, options)
+    setting = _with_grid(setting, options, max(step - 1, 0))
     # Nobody has seen the loss after the last step: if it is not finite, the step is taken back.
-    values = evaluate(setting, state.parameters, problem)
-    finite = jnp.isfinite(values)
+    finite = jnp.isfinite(evaluate(setting, state.parameters, problem))
     last = _chosen(finite, state.parameters, state.previous)
     if held is not None:
         log.evaluate(step, evaluate(setting, last, held), last)
         last = log.best
     history, steps = log.whole(members)
-    trained = served(setting, last)
-    if members and grid is not None:  # of one model `wrap` says it
-        _warn_of_single_levels(trained, eqx.combine(last, rest), members)
-    error, kind = error_of(
-        trained, data, loss, log.best_loss if held is not None else None, members
-    )
+    model, latent = served(setting, last), eqx.combine(last, rest)
+    if members and setting.grid is not None:  # of one model `wrap` says it
+        _warn_of_single_levels(model, latent, members)
+    error, kind = error_of(model, data, loss, log.best_loss if held is not None else None, members)
     return FitResult(
-        trained,
-        eqx.combine(last, rest),
+        model,
+        latent,
         history,
         log.arrays()["evaluations"],
         log.arrays()["evaluated"],
@@ -126,6 +91,57 @@ def run(
         time.perf_counter() - begun,
         settings_of(dtype, steps=options.steps, batch=options.batch, loss=str(options.loss)),
     )
+
+
+def _trained(
+    setting: Setting, state: State, log: Log, held: Any, options: Options
+) -> tuple[State, int]:
+    """The state at the end and its step, from the checkpoint on if there is one; fills the log."""
+    step, path = 0, as_path(options.checkpoint)
+    name = "" if path is None else _name(setting, state, held, options)
+    if path is not None and path.exists():
+        step, (state, log.best), arrays, log.stopped = load(path, name, (state, log.best))
+        log.restore(arrays)
+    written = time.perf_counter()
+    with reporting(options.progress, options.steps, step) as report:
+        while step < options.steps and not log.stopped:
+            now = _with_grid(setting, options, step)
+            if held is not None and step % options.every == 0:
+                log.evaluate(step, evaluate(now, state.parameters, held), state.parameters)
+                if log.exhausted(options.patience):
+                    log.stopped = "no improvement"
+                    break
+            state, step = _dispatched(now, state, log, step, options)
+            report(step, log.last)
+            if path is not None and time.perf_counter() - written > _OFTEN:
+                save(path, name, step, (state, log.best), log.arrays(), log.stopped)
+                written = time.perf_counter()
+    if path is not None:
+        save(path, name, step, (state, log.best), log.arrays(), log.stopped)
+    return state, step
+
+
+def _dispatched(
+    setting: Setting, state: State, log: Log, step: int, options: Options
+) -> tuple[State, int]:
+    """One compiled program: steps up to the next evaluation or grid."""
+    until = options.until(step)
+    rows = rows_of(setting.key, setting.problem.count, options.batch, step, options.every)
+    state, losses = advance(setting, state, rows, jnp.asarray(step), jnp.asarray(until - step))
+    log.add(np.asarray(losses)[: until - step])
+    if not np.isfinite(log.history[0][0]).all():
+        raise ValueError(
+            "`fit(model, data)` must start from a finite loss; the first one is "
+            f"{log.history[0][0]}. Look for large or missing parameters, and large data."
+        )
+    if not np.asarray(state.alive).any():
+        log.stopped = _BROKEN
+    return state, until
+
+
+def _with_grid(setting: Setting, options: Options, step: int) -> Setting:
+    """The setting with the quantizer of a step."""
+    return eqx.tree_at(lambda s: s.grid, setting, options.grid(step), is_leaf=_is_none)
 
 
 def _check_labels(model: Any, loss: Any, members: int, **problems: Any) -> None:

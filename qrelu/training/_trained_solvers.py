@@ -10,11 +10,11 @@ from ..targets import AbstractTarget
 from ._checks import generator
 from ._deep import fit_deep
 from ._deep_layers import random_layers, to_network
+from ._default_quadrature import rule_of
 from ._dictionary import RandomReLUDictionary
 from ._fit import fit_ensemble
 from ._greedy import orthogonal_greedy
 from ._shallow import fit_shallow
-from ._trained_rule import rule_of
 
 # Candidates of each greedy step.
 _ATOMS = 512
