@@ -67,6 +67,8 @@ def balanced(
     maps = whole(coder, tree_maps(given), 2) if depth > 2 else 0
     if maps:
         shapes = _of_tree(depth, maps)
+        if sum(shape.rows.size + shape.biases.size for shape in shapes) > _MOST:
+            raise ValueError(f"it has a tree of depth {depth}")
     else:
         widths = [1 + natural(coder, given.widths[k] - 1 if given else 0) for k in range(depth + 1)]
         if sum((n + 1) * m for n, m in zip(widths[:-1], widths[1:], strict=True)) > _MOST:
@@ -105,12 +107,13 @@ def _full(rows: int, columns: int) -> _Shape:
 def _of_tree(depth: int, maps: int) -> list[_Shape]:
     like, found = tree_places(depth, maps), []
     for weight, bias in zip(like.weights, like.biases, strict=True):
+        rows, columns = weight.shape
         if isinstance(weight, SparseMatrix):
             row, column = np.asarray(weight.rows), np.asarray(weight.columns)
-            found.append(_Shape(weight.shape, row, column, np.flatnonzero(bias), True))
+            shape = _Shape((rows, columns), row, column, np.flatnonzero(bias), True)
         else:
-            rows, columns = weight.shape
-            found.append(_full(rows, columns)._replace(biases=np.flatnonzero(bias)))
+            shape = _full(rows, columns)._replace(biases=np.flatnonzero(bias))
+        found.append(shape)
     return found
 
 
