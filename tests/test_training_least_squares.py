@@ -9,6 +9,7 @@ import scipy.optimize
 
 from qrelu import families, networks, norms, realize, targets, training
 from qrelu.training import fit_deep, fit_least_squares, fit_least_squares_ensemble, fit_shallow
+from qrelu.training._deep_descent import descended
 from qrelu.training._deep_layers import (
     balanced,
     count_of,
@@ -20,7 +21,7 @@ from qrelu.training._deep_layers import (
     to_network,
     values,
 )
-from qrelu.training._deep_steps import _linearized, marquardt
+from qrelu.training._deep_steps import linearized, loss_of, marquardt
 
 X = np.linspace(-1, 1, 60)
 Y = np.exp(X) * np.sin(3 * X)
@@ -262,8 +263,7 @@ def test_the_jacobian_is_that_of_automatic_differentiation():
             i += a * b + b
         return out
 
-    linearized = jax.jit(_linearized, static_argnums=1)
-    out, rows = linearized(vector, widths, jnp.asarray(x))
+    out, rows = jax.jit(linearized, static_argnums=1)(vector, widths, jnp.asarray(x))
     value_at = jax.jit(jax.vmap(value, (None, 0)))
     np.testing.assert_allclose(out, value_at(vector, jnp.asarray(x)))
     want = jax.jit(jax.vmap(jax.grad(value), (None, 0)))(vector, jnp.asarray(x))
@@ -279,6 +279,30 @@ def test_batched_steps_end_where_scipy_ends():
         layers = split(vector, widths)
         net = networks.ReLUNetwork([w for w, _ in layers], [b for _, b in layers])
         assert loss == pytest.approx(_scipy(net), rel=1e-3)
+
+
+def test_quasi_newton_steps_end_where_scipy_ends():
+    widths, rng = (1, 5, 4, 1), np.random.default_rng(0)
+
+    def points(n):
+        x = (np.arange(n) + 0.5) / n
+        return x, np.sin(2 * np.pi * x), np.full(n, n**-0.5)
+
+    starts = np.stack([join(random_layers(widths, points(200)[0], rng)) for _ in range(6)])
+    vectors, _ = marquardt(starts, *points(200), widths, 60)
+    vectors, _ = marquardt(vectors, *points(1600), widths, 10)
+    _, linear = marquardt(vectors, *points(1600), widths, 200)
+    moved, losses = descended(vectors, *points(1600), widths, 1500)
+    value = jax.jit(lambda v: loss_of(v, widths, *map(jnp.asarray, points(1600))))
+    np.testing.assert_allclose([value(v) for v in moved], losses, rtol=1e-9)
+    # The judge: SciPy's BFGS from the same places.
+    slope = jax.jit(jax.value_and_grad(lambda v: jnp.log(value(v))))
+    judge = [
+        scipy.optimize.minimize(lambda v: [np.asarray(p) for p in slope(v)], v, jac=True).fun
+        for v in np.asarray(vectors)
+    ]
+    assert np.median(np.log(losses) - judge) < 0.05
+    assert np.median(losses / linear) < 1 and np.min(losses / linear) < 0.5
 
 
 def test_a_search_finds_a_network_that_exists():

@@ -24,33 +24,33 @@ def _layers(vector: Array, widths: tuple[int, ...]) -> list[tuple[Array, Array]]
     return layers
 
 
-def _product(a: Array, b: Array) -> Array:
+def product(a: Array, b: Array) -> Array:
     return jnp.dot(a, b, precision=_HIGH)
 
 
-def _loss(vector: Array, widths: tuple[int, ...], x: Array, y: Array, root: Array) -> Array:
+def loss_of(vector: Array, widths: tuple[int, ...], x: Array, y: Array, root: Array) -> Array:
     h = jnp.atleast_2d(x)
     for k, (w, b) in enumerate(_layers(vector, widths)):
-        h = _product(w, jnp.maximum(h, 0) if k else h) + b[:, None]
+        h = product(w, jnp.maximum(h, 0) if k else h) + b[:, None]
     return jnp.sum(jnp.square((h[0] - y) * root))
 
 
-def _linearized(vector: Array, widths: tuple[int, ...], x: Array) -> tuple[Array, Array]:
+def linearized(vector: Array, widths: tuple[int, ...], x: Array) -> tuple[Array, Array]:
     """The values (n,) and their derivatives (P, n): backpropagation for all points at once."""
     layers = _layers(vector, widths)
     inputs, on = [jnp.atleast_2d(x)], []
     for w, b in layers[:-1]:
-        h = _product(w, inputs[-1]) + b[:, None]
+        h = product(w, inputs[-1]) + b[:, None]
         on.append((h > 0).astype(h.dtype))
         inputs.append(jnp.maximum(h, 0))
     w, b = layers[-1]
-    out = (_product(w, inputs[-1]) + b[:, None])[0]
+    out = (product(w, inputs[-1]) + b[:, None])[0]
     back, rows = jnp.ones_like(out)[None], []
     for k in reversed(range(len(layers))):
         by_weights = (back[:, None, :] * inputs[k][None, :, :]).reshape(-1, out.size)
         rows = [by_weights, back, *rows]
         if k:
-            back = _product(layers[k][0].T, back) * on[k - 1]
+            back = product(layers[k][0].T, back) * on[k - 1]
     return out, jnp.concatenate(rows)
 
 
@@ -78,12 +78,12 @@ def marquardt(
     tried = jnp.array(_TRIED, x.dtype)
 
     def step(vector: Array, damping: Array, loss: Array) -> tuple[Array, Array, Array]:
-        out, rows = _linearized(vector, widths, x)
+        out, rows = linearized(vector, widths, x)
         rows = rows * root[None, :]
         squares = jnp.sum(jnp.square(rows), axis=1)
         scale = jax.lax.rsqrt(jnp.maximum(squares, _SMALL * jnp.max(squares)) + 1e-30)
         rows = rows * scale[:, None]
-        matrix, right = _product(rows, rows.T), _product(rows, (out - y) * root)
+        matrix, right = product(rows, rows.T), product(rows, (out - y) * root)
         dampings = damping * tried
 
         def solve(size: Array) -> Array:
@@ -91,7 +91,7 @@ def marquardt(
             return vector - scale * _solved(matrix + size * eye, right)
 
         trials = jax.vmap(solve)(dampings)
-        losses = jax.vmap(lambda v: _loss(v, widths, x, y, root))(trials)
+        losses = jax.vmap(lambda v: loss_of(v, widths, x, y, root))(trials)
         losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
         best = jnp.argmin(losses)
         better = losses[best] < loss
@@ -102,7 +102,7 @@ def marquardt(
             jnp.where(better, losses[best], loss),
         )
 
-    losses = jax.vmap(lambda v: _loss(v, widths, x, y, root))(vectors)
+    losses = jax.vmap(lambda v: loss_of(v, widths, x, y, root))(vectors)
     dampings = jnp.full(vectors.shape[0], _FIRST, x.dtype)
     state = (vectors, dampings, losses)
     vectors, _, losses = jax.lax.fori_loop(0, steps, lambda _, s: jax.vmap(step)(*s), state)
