@@ -50,10 +50,10 @@ _PLACES = 4.0
 # The least points of a fit, in one variable, up to three and more, and how many for a parameter.
 _POINTS, _PER_PARAMETER = (256, 1024, 4096), 2.4
 # The best networks of a round, their quasi-Newton steps, how often the pool takes them at the end,
-# and at how many times more points: what is fitted to few points is up to 15 % worse between them. Against
-# more rounds without these steps, for as long a time, the ratio to the shallow error ends at .28
-# to .43 instead of .56 (exp(3x), width 5) and at .75 to .95 instead of 1.4 to 1.7 (Runge, width 6,
-# two seeds, half a minute).
+# and at how many times more points: what is fitted to few points is up to 15 % worse between them.
+# Against more rounds without these steps, for as long a time, the ratio to the shallow error ends
+# at .28 to .43 instead of .56 (exp(3x), width 5) and at .75 to .95 instead of 1.4 to 1.7 (Runge,
+# width 6, two seeds, half a minute).
 _CHOSEN, _DOWN, _END = 8, 600, 3
 _FINER = (8, 2)  # in one variable and in several, where points cost more
 # A network grows from narrower ones that have at least so many neurons in each layer.
