@@ -11,7 +11,7 @@ shallow error, after at most two minutes.
 With `--rate` the widths are 3 to 12, nothing is claimed, and the rates fitted to the deep and the
 shallow errors stand beside each other; `--figure` draws them.
 
-Run it: `python benchmarks/deep_beats_shallow.py [--rounds 25] [--seed 0] [--targets exp sine]
+Run it: `python benchmarks/deep_beats_shallow.py [--rounds 20] [--seed 0] [--targets exp sine]
 [--seconds 1000] [--rate] [--figure path.png]`.
 """
 
@@ -60,7 +60,7 @@ def draw(path, found) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=1000.0, help="for each search, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--targets", nargs="+", default=list(WANTED))

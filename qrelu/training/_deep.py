@@ -49,12 +49,12 @@ _SAME, _EQUAL = 0.03, 1e-3
 _PLACES = 4.0
 # The least points of a fit, in one variable, up to three and more, and how many for a parameter.
 _POINTS, _PER_PARAMETER = (256, 1024, 4096), 2.4
-# The best networks of a round, their quasi-Newton steps, how often the pool takes them at the end,
+# The best networks of a round, their quasi-Newton steps, how often the best take them at the end,
 # and at how many times more points: what is fitted to few points is up to 15 % worse between them.
 # Against more rounds without these steps, for as long a time, the ratio to the shallow error ends
 # at .28 to .43 instead of .56 (exp(3x), width 5) and at .75 to .95 instead of 1.4 to 1.7 (Runge,
 # width 6, two seeds, half a minute).
-_CHOSEN, _DOWN, _END = 8, 600, 3
+_CHOSEN, _DOWN, _END = 8, 600, 2
 _FINER = (8, 2)  # in one variable and in several, where points cost more
 # A network grows from narrower ones that have at least so many neurons in each layer.
 _NARROWEST = 3
@@ -292,9 +292,15 @@ class _Search:
 
     def _descended(self, vectors: list[np.ndarray], steps: int) -> list[tuple[float, np.ndarray]]:
         """The same at more points, by quasi-Newton steps in the end."""
-        with jax.enable_x64(True):
-            moved, _ = marquardt(np.stack(vectors), *self.finer, self.widths, _FEW)
-            return _pairs(*descended(moved, *self.finer, self.widths, steps))
+        found = []
+        for i in range(0, len(vectors), _CHOSEN):
+            part = vectors[i : i + _CHOSEN]
+            # As many every time, so that one compiled program serves all.
+            padded = np.stack(part + part[:1] * (_CHOSEN - len(part)))
+            with jax.enable_x64(True):
+                moved, _ = marquardt(padded, *self.finer, self.widths, _FEW)
+                found += _pairs(*descended(moved, *self.finer, self.widths, steps))[: len(part)]
+        return found
 
     def _enter(self, found: list[tuple[float, np.ndarray]]) -> None:
         """The pool with what was found, where it is better or different."""
@@ -315,7 +321,7 @@ class _Search:
     def finish(self) -> list[tuple[ReLUNetwork, Any]]:
         """The pool after fits at more points, in the order of the distances to the target."""
         for _ in range(_END):
-            self._enter(self._descended([vector for _, vector in self.pool], _DOWN))
+            self._enter(self._descended([vector for _, vector in self.pool[:_CHOSEN]], _DOWN))
         vectors = [vector for _, vector in self.pool]
         norm = L2()
         networks = [

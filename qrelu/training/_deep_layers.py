@@ -1,5 +1,7 @@
 """Parameters of deep networks as vectors, and how they are changed between fits, in NumPy."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..networks import ReLUNetwork
@@ -55,20 +57,27 @@ def balanced(layers: Layers) -> Layers:
 
 
 def renew(
-    layers: Layers, k: int, j: int, x: np.ndarray, density: np.ndarray, rng: np.random.Generator
+    layers: Layers,
+    k: int,
+    neurons: Sequence[int],
+    x: np.ndarray,
+    density: np.ndarray,
+    rng: np.random.Generator,
 ) -> None:
-    """Neuron j of layer k gets random weights and a kink at a point drawn with this density.
+    """Neurons of layer k get random weights and kinks at points drawn with this density.
 
-    It starts with small outgoing weights, so that the function changes little.
+    They start with small outgoing weights, so that the function changes little.
     """
     w, b = layers[k]
     after, _ = layers[k + 1]
-    h = hidden(layers, k, x)
+    h, neurons = hidden(layers, k, x), np.asarray(neurons, np.intp)
     spread = h.std(axis=1)
     spread = np.maximum(spread, 1e-3 * spread.max() + 1e-12)
-    w[j] = rng.normal(size=len(h)) / spread / np.sqrt(len(h))
-    b[j] = -w[j] @ h[:, rng.choice(h.shape[1], p=density / density.sum())]
-    after[:, j] = 0.1 * np.mean(np.abs(after)) * rng.normal(size=len(after))
+    w[neurons] = rng.normal(size=(neurons.size, len(h))) / spread / np.sqrt(len(h))
+    kinks = h[:, rng.choice(h.shape[1], size=neurons.size, p=density / density.sum())]
+    b[neurons] = -np.sum(w[neurons] * kinks.T, axis=1)
+    small = 0.1 * np.mean(np.abs(after))
+    after[:, neurons] = small * rng.normal(size=(len(after), neurons.size))
 
 
 def random_layers(widths: tuple[int, ...], x: np.ndarray, rng: np.random.Generator) -> Layers:
@@ -77,8 +86,7 @@ def random_layers(widths: tuple[int, ...], x: np.ndarray, rng: np.random.Generat
     layers = [(np.zeros((b, a)), np.zeros(b)) for a, b in pairs]
     even = np.ones(x.shape[-1])
     for k, width in enumerate(widths[1:-1]):
-        for j in range(width):
-            renew(layers, k, j, x, even, rng)
+        renew(layers, k, range(width), x, even, rng)
     w, _ = layers[-1]
     w[:] = rng.normal(size=w.shape)
     return layers
@@ -94,8 +102,7 @@ def embedded(
         w[: v.shape[0], : v.shape[1]], b[: c.size] = v, c
     even = np.ones(x.shape[-1])
     for k, (_, c) in enumerate(layers[:-1]):
-        for j in range(c.size, widths[k + 1]):
-            renew(wide, k, j, x, even, rng)
+        renew(wide, k, range(c.size, widths[k + 1]), x, even, rng)
     return wide
 
 

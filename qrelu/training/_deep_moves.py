@@ -36,11 +36,11 @@ def moved(
     elif kind == "weak":
         places = _by_contribution(layers, x)
         k, j = places[min(int(rng.exponential(2.0)), len(places) - 1)]
-        renew(layers, k, j, x, _density(layers, x, y), rng)
+        renew(layers, k, [j], x, _density(layers, x, y), rng)
     else:
         k = int(rng.integers(len(layers) - 1))
         density = _density(layers, x, y)
-        renew(layers, k, int(rng.integers(layers[k][1].size)), x, density, rng)
+        renew(layers, k, [int(rng.integers(layers[k][1].size))], x, density, rng)
     return layers
 
 

@@ -78,6 +78,5 @@ def folding_layers(widths: tuple[int, ...], x: np.ndarray, rng: np.random.Genera
     b[:] = sign * (shift - rng.uniform(size=len(b)))
     even = np.ones(x.shape[-1])
     for k, p in enumerate(folds):
-        for j in range(p, widths[k + 1]):
-            renew(layers, k, j, x, even, rng)
+        renew(layers, k, range(p, widths[k + 1]), x, even, rng)
     return layers
