@@ -70,14 +70,14 @@ def renew(
     """
     w, b = layers[k]
     after, _ = layers[k + 1]
-    h, neurons = hidden(layers, k, x), np.asarray(neurons, np.intp)
+    h, which = hidden(layers, k, x), np.asarray(neurons, np.intp)
     spread = h.std(axis=1)
     spread = np.maximum(spread, 1e-3 * spread.max() + 1e-12)
-    w[neurons] = rng.normal(size=(neurons.size, len(h))) / spread / np.sqrt(len(h))
-    kinks = h[:, rng.choice(h.shape[1], size=neurons.size, p=density / density.sum())]
-    b[neurons] = -np.sum(w[neurons] * kinks.T, axis=1)
+    w[which] = rng.normal(size=(which.size, len(h))) / spread / np.sqrt(len(h))
+    kinks = h[:, rng.choice(h.shape[1], size=which.size, p=density / density.sum())]
+    b[which] = -np.sum(w[which] * kinks.T, axis=1)
     small = 0.1 * np.mean(np.abs(after))
-    after[:, neurons] = small * rng.normal(size=(len(after), neurons.size))
+    after[:, which] = small * rng.normal(size=(len(after), which.size))
 
 
 def random_layers(widths: tuple[int, ...], x: np.ndarray, rng: np.random.Generator) -> Layers:
