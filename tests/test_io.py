@@ -117,6 +117,19 @@ def test_archives_that_are_no_networks(tmp_path, case):
         io.load_network(path)
 
 
+@pytest.mark.parametrize("offset, value", [(10, 99), (8, 1)])
+def test_archives_compressed_or_encrypted_as_no_other(tmp_path, offset, value):
+    path = tmp_path / "net.npz"
+    io.save_network(path, _random((1, 3, 1)))
+    data = bytearray(path.read_bytes())
+    for header, shift in ((b"PK\x01\x02", 0), (b"PK\x03\x04", -2)):
+        for found in re.finditer(re.escape(header), bytes(data)):
+            data[found.start() + offset + shift] = value
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged or of another kind"):
+        io.load_network(path)
+
+
 def test_every_type_comes_back_and_bytes_of_other_machines_are_turned(tmp_path):
     net = _random((2, 3, 1), jnp.bfloat16)
     io.save_network(tmp_path / "net.safetensors", net)

@@ -8,7 +8,9 @@ import pytest
 import scipy.optimize
 
 from qrelu import families, networks, norms, realize, targets, training
+from qrelu.families._quadrature import quadrature
 from qrelu.training import fit_deep, fit_least_squares, fit_least_squares_ensemble, fit_shallow
+from qrelu.training._both_sides import constrained
 from qrelu.training._deep_descent import descended
 from qrelu.training._deep_layers import (
     balanced,
@@ -189,6 +191,19 @@ def test_neurons_of_both_directions_meet_what_many_descents_find():
     )
     result = fit_shallow(target, 3, key=KEY, starts=4)
     np.testing.assert_allclose(result.errors.min(), best, rtol=1e-3)
+
+
+def test_the_slope_under_the_condition_is_that_of_differences():
+    grid = quadrature(targets.get("sine"))
+    knots = np.array([0.0, 0.11, 0.3, 0.42, 0.71, 0.86, 1.0])
+    weights = np.array([1.0, -1.0, 1.0, 0.0, -1.0, 1.0])
+    values, _, slope = constrained(grid, knots, weights)
+    assert abs(weights @ (np.diff(values) / np.diff(knots))) < 1e-12
+    for j in range(1, 6):
+        step = 1e-6 * (np.arange(7) == j)
+        _, above, _ = constrained(grid, knots + step, weights)
+        _, below, _ = constrained(grid, knots - step, weights)
+        assert slope[j] == pytest.approx((above - below) / 2e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,7 @@ def _read(place: pathlib.Path, data: bytes) -> dict[str, np.ndarray]:
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
         zlib.error,
-        NotImplementedError,  # zipfile's, for a compression that it does not know
-        RuntimeError,  # zipfile's, for an encrypted archive
+        RuntimeError,  # zipfile's, for an encrypted archive or a compression that it does not know
         KeyError,
         EOFError,
         OSError,

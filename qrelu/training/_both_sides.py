@@ -111,7 +111,7 @@ def _price(fitted: Fitted, weights: np.ndarray) -> float:
     return gap**2 / (condition @ _direction(fitted.knots[0], condition))
 
 
-def _constrained(grid: Quadrature, knots: np.ndarray, weights: np.ndarray):
+def constrained(grid: Quadrature, knots: np.ndarray, weights: np.ndarray):
     """The best values under the condition, their squared error and its slope in the knots."""
     fitted = least_squares(grid, knots[None])
     condition = _condition(knots, weights)
@@ -144,13 +144,13 @@ def _best_knots(grid: Quadrature, knots: np.ndarray, weights: np.ndarray):
         inner = knots[0] + np.cumsum(gaps[:-1])
         return np.concatenate([knots[:1], inner, knots[-1:]]), gaps
 
-    _, unit, _ = _constrained(grid, knots, weights)
+    _, unit, _ = constrained(grid, knots, weights)
 
     def error(logits):
         placed, gaps = place(logits)
         if not np.all(apart(placed)):
             return _FAR, np.zeros(logits.size)
-        _, value, slope = _constrained(grid, placed, weights)
+        _, value, slope = constrained(grid, placed, weights)
         # d t_j / d gap_i = 1 for i < j; the softmax: gaps (x - mean of x).
         by_gap = np.append(np.cumsum(slope[-2:0:-1])[::-1], 0.0)
         return value / unit, gaps * (by_gap - by_gap @ gaps / whole) / unit
@@ -162,7 +162,7 @@ def _best_knots(grid: Quadrature, knots: np.ndarray, weights: np.ndarray):
 
 
 def _network(grid: Quadrature, knots: np.ndarray, weights: np.ndarray) -> ReLUNetwork:
-    values, _, _ = _constrained(grid, knots, weights)
+    values, _, _ = constrained(grid, knots, weights)
     jumps, inner = np.diff(np.diff(values) / np.diff(knots)), knots[1:-1]
     # w = (1, 0, .., 0) + sum over S of (.., -1, 1, ..): the sums of w from the right are 1 on S.
     sides = np.cumsum(weights[:0:-1])[::-1] > 0.5

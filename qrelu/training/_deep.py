@@ -82,10 +82,10 @@ def fit_deep(
     is kept; in each round 64 neighbors of its members (noise, one neuron renewed, layers of two
     members combined) are fitted by a few steps of Levenberg-Marquardt in one compiled program, the
     best 16 by more, the best 8 of these by BFGS at finer points (`_deep_descent.py` says why), and
-    they enter the pool where they are better. From 50 rounds on several pools
-    begin anew and meet in the last rounds. The search begins with narrower networks and grows them,
-    and at every width it draws many random and folding networks, of which those are tried that do
-    most with the best last layer.
+    they enter the pool where they are better. From 50 rounds on several pools begin anew and meet
+    in the last rounds. The search begins with narrower networks and grows them, and at every width
+    it draws many random and folding networks, of which those are tried that do most with the best
+    last layer.
 
     **Arguments:**
 

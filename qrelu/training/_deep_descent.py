@@ -18,13 +18,18 @@ _ZERO = 1e-30
 _ACCURACY = 1e-9
 
 
-# Levenberg-Marquardt's normal equations leave out the curvature that a kink has by moving: with the
-# residual r, the jump d of the slope at the kink t and any direction, the second derivative of
-# int r^2 holds a term r(t) d (dt)^2 / 2 of the same order as the others, as r is of the order
-# d h at a kink [derived; `qrelu/families/_newton.py` has it exactly for one hidden layer]. So the
-# steps end where no damping helps, 10 to 30 % above the optimum nearby. BFGS learns these terms.
-# It begins with the normal equations A = 2 J^T J / loss as curvature of log(loss): with A = C C^T
-# it minimizes over z in u + C^-T z from the unit matrix, and needs a sixth of the steps.
+# Levenberg-Marquardt's normal equations leave out the curvature that a kink has by moving. With the
+# residual r = f - s and the jump d of the slope of s at t, ds/dt = -d for x > t, so that
+#
+#     d^2/dt^2 int r^2 = 2 int (ds/dt)^2 - 2 r(t) d .
+#
+# The last term is missing, and where the best values follow the knot it is of the order of the
+# rest: with pieces of length h, int (ds/dt)^2 over what the values cannot follow is of the order
+# d^2 h, and r(t) of the order d h [derived; `qrelu/families/_newton.py` has all terms for one
+# hidden layer]. So the steps end where no damping helps, 10 to 30 % above the optimum nearby. BFGS
+# learns these terms. It begins with the normal equations A = 2 J^T J / loss as curvature of
+# log(loss): with A = C C^T it minimizes over z in u + C^-T z from the unit matrix, and needs a
+# sixth of the steps.
 @partial(jax.jit, static_argnames=("widths", "steps"))
 def descended(
     vectors: Float[Array, "batch parameters"],
