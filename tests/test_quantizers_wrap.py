@@ -459,3 +459,39 @@ def test_latent_matrices_refuse_other_functions_at_once():
         jnp.asarray(wrapped.weight.T)
     with pytest.raises(TypeError, match="LatentBackward"):
         jnp.sin(wrapped.weight.T)
+
+
+def test_a_differentiated_product_has_points_first_and_the_derivatives_of_the_plain_one():
+    model = _made(nn.Linear, 3, 4)
+    wrapped = wrap(model, AbsMax(4, "channel"))
+    plain, xs = unwrap(wrapped), jnp.sin(jnp.arange(15.0)).reshape(5, 3)
+
+    def batch(m, xs):
+        return jnp.sum(jnp.sin(jax.vmap(m)(xs)) ** 2)
+
+    for at in (0, 1):  # the matrix alone, the points alone
+        of_wrapped, of_plain = (
+            jax.tree.leaves(jax.jit(jax.grad(batch, at))(m, xs)) for m in (wrapped, plain)
+        )
+        for a, b in zip(of_wrapped, of_plain, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+
+    def square(m):
+        return lambda x: jnp.sum(m(x) ** 2)
+
+    np.testing.assert_allclose(
+        jax.hessian(square(wrapped))(xs[0]), jax.hessian(square(plain))(xs[0]), rtol=1e-12
+    )
+    per_point = [jax.vmap(jax.jacrev(m))(xs) for m in (wrapped, plain)]
+    np.testing.assert_allclose(*per_point, rtol=1e-12)
+    # Integers have no tangents, and products of them are left as they are.
+    counts = jnp.arange(3)
+    np.testing.assert_allclose(wrapped(counts), plain(counts), rtol=1e-12)
+    np.testing.assert_allclose(jax.jacrev(lambda m: m(counts))(wrapped).bias.latent, np.eye(4))
+
+    # Points last would have to be transposed: shape (4, 5) to (5, 4).
+    def transposed(m):
+        equations = str(jax.make_jaxpr(jax.value_and_grad(lambda m: batch(m, xs)))(m))
+        return "f64[4,5]" in equations
+
+    assert transposed(plain) and not transposed(wrapped)

@@ -14,6 +14,7 @@ from jaxtyping import Array
 from ._calibration import AbstractCalibration
 from ._gradients import LearnedStep
 from ._latent import LatentBackward
+from ._product import matmul
 
 Backward = Literal["quantized", "latent"]
 BACKWARDS = ("quantized", "latent")
@@ -230,7 +231,7 @@ class Wrapped(eqx.Module):
     __rmod__ = _reflected(operator.mod)
     __pow__ = _binary(operator.pow)
     __rpow__ = _reflected(operator.pow)
-    __matmul__ = _binary(operator.matmul)
+    __matmul__ = _binary(matmul)
     __rmatmul__ = _reflected(operator.matmul)
     __lt__ = _binary(operator.lt)
     __le__ = _binary(operator.le)
