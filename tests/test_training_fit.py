@@ -229,7 +229,8 @@ def test_the_best_model_is_kept_and_training_ends_early():
 
 
 def test_a_loss_that_is_not_finite_ends_training_in_the_last_good_state():
-    result = fit(_net(), (X, Y), steps=100, every=7, optimizer=optax.sgd(1e3))
+    with pytest.warns(UserWarning, match="NaN or infinite"):
+        result = fit(_net(), (X, Y), steps=100, every=7, optimizer=optax.sgd(1e3))
     assert result.stopped == "a loss that is not finite" and not result.finite
     assert np.isfinite(result.history[:-1]).all() and not np.isfinite(result.history[-1])
     assert result.steps == len(result.history) - 1 < 100
@@ -317,7 +318,8 @@ def test_members_on_two_devices_equal_those_on_one(tmp_path):
 def test_one_member_that_fails_leaves_the_others_alone():
     nets = networks.stack([_net(0), _net(1)])
     rates = [1e-2, 1e3]
-    result = fit_ensemble(nets, (X, Y), steps=60, optimizer=optax.sgd, learning_rates=rates)
+    with pytest.warns(UserWarning, match="1 of 2 members"):
+        result = fit_ensemble(nets, (X, Y), steps=60, optimizer=optax.sgd, learning_rates=rates)
     assert result.finite.tolist() == [True, False] and result.stopped == "all steps"
     assert np.isfinite(result.loss).all()
     alone = fit(_net(0), (X, Y), steps=60, optimizer=optax.sgd(1e-2))

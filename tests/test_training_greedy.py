@@ -180,6 +180,31 @@ def test_a_target_that_no_atom_sees():
     assert np.asarray(realize(result.networks[0], rule.nodes)).any() == False  # noqa: E712
 
 
+@pytest.mark.parametrize("normalize", [False, True])
+def test_zero_constant_and_equal_atoms(normalize):
+    rule = norms.GaussLegendre(((-1, -1), (1, 1)), cells=(6, 6), points=3)
+    w = np.array([[0.0, 0.0], [1.0, 2.0], [1.0, 2.0], [2.0, 4.0], [0.0, 0.0], [-1.0, 0.5]])
+    b = np.array([-1.0, 0.1, 0.1, 0.2, 3.0, 0.4])  # zero, an atom three times, a constant, another
+    result = training.orthogonal_greedy(
+        lambda x: np.exp(x[:, 0] - x[:, 1]),
+        ReLUDictionary(w, b),
+        [1, 2, 3, 6],
+        quadrature=rule,
+        normalize=normalize,
+    )
+    # All that the atoms span, and none of them twice.
+    x, root = rule.nodes, np.sqrt(rule.weights)
+    atoms = np.maximum(x @ w[[1, 4, 5]].T + b[[1, 4, 5]], 0.0) * root[:, None]
+    y = root * np.exp(x[:, 0] - x[:, 1])
+    left = y - atoms @ np.linalg.lstsq(atoms, y, rcond=None)[0]
+    assert len(result.biases) == 3 and "orthogonal" in result.stopped
+    assert result.errors[2:] == pytest.approx(np.linalg.norm(left), rel=1e-12)
+    assert (0.0, 0.0) in map(tuple, result.directions)  # the constant
+    (outer,), (inner, bias) = result.networks[-1].weights[1], result.networks[-1].biases
+    values = np.maximum(x @ result.networks[-1].weights[0].T + inner, 0.0) @ outer + bias
+    assert np.linalg.norm(y - root * values) == pytest.approx(np.linalg.norm(left), rel=1e-9)
+
+
 def test_blocks_change_nothing(monkeypatch):
     rule = norms.GaussLegendre((0, 1), cells=32, points=3)
     dictionary = ReLUDictionary.product([1.0, -1.0], np.linspace(-1, 1, 65))
@@ -216,7 +241,6 @@ def test_biases_of_an_interval():
     "call, error, match",
     [
         (lambda: ReLUDictionary([[1.0, 2.0]] * 2, [1.0] * 3), ValueError, r"\(atoms, d\)"),
-        (lambda: ReLUDictionary([0.0], [1.0]), ValueError, "constant"),
         (lambda: ReLUDictionary([1.0], [np.nan]), ValueError, "finite"),
         (lambda: ReLUDictionary(np.zeros((0, 1)), np.zeros(0)), ValueError, "atom"),
         (lambda: RandomReLUDictionary((0, 1), 0), ValueError, "from 1 on"),

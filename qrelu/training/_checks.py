@@ -1,6 +1,7 @@
 """What several calls check in the same words."""
 
 import numbers
+import warnings
 from typing import Any
 
 import jax
@@ -37,6 +38,15 @@ def generator(call: str, key: Any) -> np.random.Generator:
     return np.random.default_rng(np.asarray(words).ravel().tolist())
 
 
+def check_real(call: str, dtype: Any) -> None:
+    """An error for a model with complex parameters."""
+    if not jax.numpy.issubdtype(dtype, np.floating):
+        raise TypeError(
+            f"`{call}(model, data)` must get a model with real parameters; got {dtype}. Train real "
+            "and imaginary parts."
+        )
+
+
 def check_target(call: str, target: Any) -> None:
     """An error unless this is a target."""
     if not isinstance(target, AbstractTarget):
@@ -44,3 +54,16 @@ def check_target(call: str, target: Any) -> None:
             f"`{call}(target, ...)` must get a target; got {type(target).__name__}. Get one by "
             "name with `targets.get`, or wrap a function in `targets.Function`."
         )
+
+
+def warn_of_broken(call: str, finite: np.ndarray, cure: str) -> None:
+    """Warn the caller's caller's caller of losses that became NaN or infinite."""
+    if finite.all():
+        return
+    which = np.flatnonzero(~finite)
+    whose = f" of {which.size} of {finite.size} members, the first one {which[0]}," * finite.ndim
+    warnings.warn(
+        f"`{call}`: the loss{whose} became NaN or infinite, and training ended there with the last "
+        f"state whose loss is finite. Use {cure}.",
+        stacklevel=4,
+    )

@@ -49,7 +49,8 @@ class AbstractDictionary(eqx.Module):
 class ReLUDictionary(AbstractDictionary):
     r"""The atoms $\rho(w_k \cdot x + b_k)$ of given directions and biases.
 
-    The same in every step; the order decides between atoms that are equally good.
+    The same in every step; the order decides between atoms that are equally good. Atoms may be
+    equal, constant ($w_k = 0$) or zero: what adds nothing is never chosen.
     """
 
     directions: Float[np.ndarray, "atoms d"]
@@ -64,7 +65,7 @@ class ReLUDictionary(AbstractDictionary):
 
         **Raises:**
 
-        - `ValueError`: for shapes that do not fit, no atoms, no numbers, or a zero direction.
+        - `ValueError`: for shapes that do not fit, no atoms, or no numbers.
         """
         w, b = _numbers("directions", directions), _numbers("biases", biases)
         w = w.reshape(-1, 1) if w.ndim < 2 else w
@@ -81,12 +82,6 @@ class ReLUDictionary(AbstractDictionary):
         if not (np.isfinite(w).all() and np.isfinite(b).all()):
             raise ValueError(
                 "`ReLUDictionary(directions, biases)` must be finite; got NaN or infinity."
-            )
-        flat = np.flatnonzero(~w.any(axis=1))
-        if len(flat):
-            raise ValueError(
-                f"`ReLUDictionary(directions[{flat[0]}])` must not be zero: the atom would be a "
-                "constant. Use `polynomial=0` in `orthogonal_greedy` for constants."
             )
         self.directions = np.ascontiguousarray(np.broadcast_to(w, (count, w.shape[1])))
         self.biases = np.ascontiguousarray(np.broadcast_to(b, (count,)))

@@ -1,6 +1,5 @@
 """Training one model or an ensemble, in float or on a grid."""
 
-import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
+from ._optimizers import check_optimizer, default, is_optimizer
 from ._options import Options
 from ._record import FitResult
 from ._run import run
@@ -55,8 +55,9 @@ def fit(
         stand-in, p = 32), "cross_entropy" of logits and whole-number labels, or a function of
         predictions and labels, both of shape (n, outputs), that returns one number; whole-number
         labels of shape (n,) stay as they are for models of several outputs.
-    - `optimizer`: any optax optimizer, those that ask for values of the loss (`lbfgs`,
-        `reduce_on_plateau`) included; `adam` with a cosine schedule from 1e-2 to 0 if None.
+    - `optimizer`: any optax optimizer, those that ask for the loss (`lbfgs`,
+        `reduce_on_plateau`) or for gradients elsewhere (`contrib.sam`) included; `adam` with a
+        cosine schedule from 1e-2 to 0 if None.
     - `batch`: points per step, a new order in each epoch; None takes all points in every step. The
         rest of an epoch that fills no batch is left out.
     - `quantizer`: a quantizer or calibration for all steps, or a schedule: pairs (first step,
@@ -91,8 +92,8 @@ def fit(
     options = Options(
         steps, loss, batch, quantizer, where, backward, patience, every, key, checkpoint, progress
     )
-    optimizer = _default(steps) if optimizer is None else optimizer
-    _check_optimizer("fit", optimizer)
+    optimizer = default(steps) if optimizer is None else optimizer
+    check_optimizer("fit", optimizer)
     return run(model, data, validation, optimizer, None, mask, options, False)
 
 
@@ -147,32 +148,14 @@ def fit_ensemble(
     )
     rates = None if learning_rates is None else jnp.asarray(learning_rates)
     if rates is None:
-        optimizer = _default(steps) if optimizer is None else optimizer
-        _check_optimizer("fit_ensemble", optimizer)
+        optimizer = default(steps) if optimizer is None else optimizer
+        check_optimizer("fit_ensemble", optimizer)
     else:
         optimizer = optax.adam if optimizer is None else optimizer
-        if _is_optimizer(optimizer) or not callable(optimizer):
+        if is_optimizer(optimizer) or not callable(optimizer):
             raise TypeError(
                 "`fit_ensemble(optimizer=...)` must be a function of a learning rate where there "
                 f"are `learning_rates`; got {optimizer!r:.60}. Pass `optax.adam` or "
                 "`lambda rate: optax.sgd(rate, momentum=0.9)`."
             )
     return run(models, data, validation, optimizer, rates, mask, options, True)
-
-
-def _is_optimizer(value: Any) -> bool:
-    return hasattr(value, "init") and hasattr(value, "update")
-
-
-def _check_optimizer(call: str, optimizer: Any) -> None:
-    if not _is_optimizer(optimizer):
-        raise TypeError(
-            f"`{call}(optimizer=...)` must be an optimizer of optax; got {optimizer!r:.60}. Write, "
-            "for example, `optax.adam(1e-2)`."
-        )
-
-
-@functools.lru_cache(maxsize=64)
-def _default(steps: int) -> optax.GradientTransformation:
-    # The same object for the same steps: what is compiled for it is found again.
-    return optax.adam(optax.cosine_decay_schedule(1e-2, steps))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from ..quantizers import quantize, unwrap, wrap
+from ._optimizers import updates_of
 from ._problem import Problem, objective
 
 
@@ -83,14 +84,8 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
 
         loss, gradients = jax.value_and_grad(loss_of)(state.parameters)
         optimizer = setting.optimizer if rate is None else setting.optimizer(rate)
-        # Line searches and plateaus ask for more than the gradient.
-        updates, memory = optax.with_extra_args_support(optimizer).update(
-            gradients,
-            state.optimizer,
-            state.parameters,
-            value=loss,
-            grad=gradients,
-            value_fn=loss_of,
+        updates, memory = updates_of(
+            optimizer, gradients, state.optimizer, state.parameters, loss, loss_of
         )
         if mask is not None:
             updates = jax.tree.map(jnp.multiply, updates, mask)

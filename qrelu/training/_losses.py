@@ -61,7 +61,7 @@ class Own(eqx.Module):
                 "`fit(loss=...)` must return one number for all points; got an array of shape "
                 f"{jnp.shape(found)}. Take its mean."
             )
-        return found
+        return jnp.asarray(found)
 
 
 def as_loss(loss: Any) -> Power | CrossEntropy | Own:

@@ -12,10 +12,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ._arrays import check_mask, in_jax
 from ._checkpoint import as_path, fingerprint, load, save
+from ._checks import check_real, warn_of_broken
 from ._error import error_of
 from ._log import Log
 from ._loop import Setting, State, advance, evaluate, served
 from ._losses import CrossEntropy, as_loss
+from ._optimizers import check_memory
 from ._options import Options
 from ._order import rows_of
 from ._problem import as_problem, predict
@@ -63,6 +65,7 @@ def run(
     # What is compiled takes the state's memory over, and the user's arrays must survive.
     state = _spread(_start(_copy(parameters), optimizer, rates, members), members)
     log = Log(_copy(parameters), state.alive.shape)
+    _check_call(model, problem, members)
     state, step = _trained(setting, state, log, held, options)
     setting = _with_grid(setting, options, max(step - 1, 0))
     # Nobody has seen the loss after the last step: if it is not finite, the step is taken back.
@@ -73,6 +76,12 @@ def run(
         last = log.best
     history, steps = log.whole(members)
     model, latent = served(setting, last), eqx.combine(last, rest)
+    alive = np.asarray(state.alive & finite)
+    log.stopped = log.stopped if alive.any() else _BROKEN
+    call = "fit_ensemble(models, data)" if members else "fit(model, data)"
+    warn_of_broken(
+        call, alive, "a smaller learning rate, or `optax.clip_by_global_norm` before the optimizer"
+    )
     if members and setting.grid is not None:  # of one model `wrap` says it
         _warn_of_single_levels(model, latent, members)
     error, kind = error_of(model, data, loss, log.best_loss if held is not None else None, members)
@@ -87,7 +96,7 @@ def run(
         kind,
         steps,
         log.stopped or "all steps",
-        np.asarray(state.alive & finite),
+        alive,
         time.perf_counter() - begun,
         settings_of(dtype, steps=options.steps, batch=options.batch, loss=str(options.loss)),
     )
@@ -172,6 +181,7 @@ def _checked(parameters: Any, rates: Any, ensemble: bool) -> tuple[Any, int]:
             "`fit(model, data)` must get a model with floating-point arrays; got none."
         )
     dtype = jnp.result_type(*(leaf.dtype for leaf in leaves))
+    check_real("fit", dtype)
     if not ensemble:
         return dtype, 0
     sizes = {leaf.shape[:1] for leaf in leaves} | ({rates.shape} if rates is not None else set())
@@ -191,6 +201,7 @@ def _start(parameters: Any, optimizer: Any, rates: Any, members: int) -> State:
         memory = eqx.filter_vmap(optimizer.init)(parameters)
     else:
         memory = eqx.filter_vmap(lambda p, rate: optimizer(rate).init(p))(parameters, rates)
+    check_memory(memory)
     alive = jnp.ones((members,) if members else (), bool)
     return State(parameters, _copy(parameters), _copy(memory), alive)
 
@@ -210,6 +221,25 @@ def _name(setting: Setting, state: State, held: Any, options: Options) -> str:
     key = jax.random.key_data(setting.key)
     functions = (setting.optimizer, getattr(setting.loss, "function", None), options.where)
     return fingerprint(state, setting.rest, loose, plain, key, setting.loss, functions)
+
+
+def _check_call(model: Any, problem: Any, members: int) -> None:
+    """An error for models that are not functions of a point alone."""
+
+    def call(model: Any, x: Any) -> Any:
+        return predict(model, x[None])
+
+    of = eqx.filter_vmap(call, in_axes=(eqx.if_array(0), None)) if members else call
+    point = problem.x[0]
+    try:
+        eqx.filter_eval_shape(of, model, point)
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        raise ValueError(
+            "`fit(model, data)` must get a model that maps one point to its values: "
+            f"`model(x[0])`, with a point of shape {point.shape}, raised {type(error).__name__}: "
+            f"{str(error).splitlines()[0]} Bind what else it needs first, for example with "
+            "`equinox.nn.inference_mode`."
+        ) from error
 
 
 def _warn_of_single_levels(models: Any, latent: Any, members: int) -> None:

@@ -11,7 +11,7 @@ import optimistix as optx
 
 from ..networks import ReLUNetwork
 from ._arrays import check_mask
-from ._checks import check_whole
+from ._checks import check_real, check_whole, warn_of_broken
 from ._error import error_of
 from ._losses import Power
 from ._marquardt import Marquardt
@@ -155,6 +155,8 @@ def _run(
     finite = np.isfinite(np.where(np.arange(steps) < count[..., None], history, 0.0)).all(axis=-1)
     # A member that has converged keeps its last loss while others go on.
     history = np.where(np.arange(steps) < count[..., None], history, final[..., None])[..., :most]
+    call = "fit_least_squares_ensemble" if ensemble else "fit_least_squares"
+    warn_of_broken(call, finite, "another solver, or a start with smaller parameters")
     early = "a step that the solver could not make" if most < steps else "all steps"
     stopped = early if finite.any() else "a loss that is not finite"
     return FitResult(
@@ -275,6 +277,7 @@ def _members(parameters: Any, ensemble: bool) -> int:
             "`fit_least_squares(model, data)` must get a model with floating-point arrays; got "
             "none."
         )
+    check_real("fit_least_squares", jnp.result_type(*(leaf.dtype for leaf in leaves)))
     if not ensemble:
         return 0
     sizes = {leaf.shape[:1] for leaf in leaves}

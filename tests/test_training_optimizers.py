@@ -1,0 +1,103 @@
+"""Optimizers that ask for more than gradients, and losses that break."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from qrelu import networks, realize
+from qrelu.training import fit, fit_ensemble, fit_least_squares
+
+X = np.linspace(-1, 1, 20)
+Y = np.sin(3 * X)
+
+
+def _net(seed=0):
+    return networks.he_normal((1, 4, 1), key=jax.random.key(seed))
+
+
+def _loss(net):
+    return jnp.mean(jnp.square(realize(net, X[:, None])[:, 0] - Y))
+
+
+def _sam(opaque):
+    ascent = optax.chain(optax.contrib.normalize(), optax.sgd(0.05))
+    return optax.contrib.sam(optax.sgd(0.1), ascent, opaque_mode=opaque)
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_sharpness_aware_steps_equal_a_loop_of_optax(opaque):
+    optimizer, steps = _sam(opaque), 4
+    net = _net()
+    parameters, memory, losses = net, optimizer.init(net), []
+    for _ in range(steps):  # as its documentation says
+        value, gradient = jax.value_and_grad(_loss)(parameters)
+        losses.append(float(value))
+        updates, memory = optimizer.update(
+            gradient, memory, parameters, grad_fn=jax.grad(lambda p, _: _loss(p))
+        )
+        parameters = optax.apply_updates(parameters, updates)
+    result = fit(net, (X, Y), steps=steps, optimizer=optimizer)
+    np.testing.assert_allclose(result.history, losses, rtol=1e-6)
+    for a, b in zip(jax.tree.leaves(result.model), jax.tree.leaves(parameters), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optax.contrib.schedule_free_sgd(0.1),
+        optax.chain(optax.clip(1.0), optax.lookahead(optax.sgd(0.1), 5, 0.5)),
+        optax.contrib.differentially_private_aggregate(1.0, 0.1, key=0),
+    ],
+)
+def test_optimizers_that_need_a_loop_of_their_own_are_refused(optimizer):
+    with pytest.raises(TypeError, match=r"`fit\(optimizer=...\)` must take one gradient .* Use"):
+        fit(_net(), (X, Y), steps=1, optimizer=optimizer)
+
+
+def test_a_loss_that_breaks_is_told():
+    with pytest.warns(UserWarning, match=r"`fit\(model, data\)`: the loss became NaN .* Use"):
+        result = fit(_net(), (X, Y), steps=100, optimizer=optax.sgd(1e3))
+    assert result.stopped == "a loss that is not finite" and not result.finite
+    # Nobody sees the loss after the last step in the history: it is told too.
+    with pytest.warns(UserWarning, match="became NaN"):
+        result = fit(_net(), (X, Y), steps=1, optimizer=optax.sgd(1e200))
+    assert result.stopped == "a loss that is not finite" and not result.finite
+    assert result.loss == pytest.approx(result.history[0])
+
+
+def test_members_whose_losses_break_are_told():
+    nets = networks.stack([_net(0), _net(1), _net(2)])
+    rates = [1e-2, 1e3, 1e-2]
+    with pytest.warns(UserWarning, match="of 1 of 3 members, the first one 1, became NaN"):
+        result = fit_ensemble(nets, (X, Y), steps=60, optimizer=optax.sgd, learning_rates=rates)
+    assert result.stopped == "all steps" and result.finite.tolist() == [True, False, True]
+
+
+class _Wants(eqx.Module):
+    linear: eqx.nn.Linear
+    dropout: eqx.nn.Dropout = eqx.nn.Dropout(0.5)
+
+    def __call__(self, x, key=None):
+        return self.dropout(self.linear(x), key=key)
+
+
+def test_models_that_want_more_than_a_point():
+    model = _Wants(eqx.nn.Linear(1, 1, key=jax.random.key(0)))
+    with pytest.raises(ValueError, match=r"(?s)maps one point .* RuntimeError: Dropout .* Bind"):
+        fit(model, (X, Y), steps=1)
+    fit(eqx.nn.inference_mode(model), (X, Y), steps=1)
+
+
+@pytest.mark.parametrize("call", [fit, fit_least_squares])
+def test_complex_models(call):
+    model = eqx.nn.Linear(1, 1, dtype=jnp.complex64, key=jax.random.key(0))
+    with pytest.raises(TypeError, match="real parameters; got complex64"):
+        call(model, (X, Y), steps=1)
+
+
+def test_a_loss_may_return_a_plain_number():
+    assert fit(_net(), (X, Y), steps=1, loss=lambda p, y: 0.0).loss == 0
