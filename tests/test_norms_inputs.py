@@ -41,6 +41,19 @@ def test_networks_pieces_and_arrays_agree(norm):
 
 
 @pytest.mark.parametrize("norm", NORMS, ids=lambda n: n.name)
+@pytest.mark.parametrize("scale", [2.0**-500, 2.0**500])
+def test_a_distance_scales_with_both(norm, scale):
+    net = hat_network()
+    scaled = networks.ReLUNetwork((net.weights[0], scale * net.weights[1]), net.biases)
+    wave, large = (
+        targets.Function(lambda x, s=s: s * np.sin(2 * np.pi * x), (0, 1)) for s in (1.0, scale)
+    )
+    one, other = norm.distance(net, wave), norm.distance(scaled, large)
+    assert float(other) / scale == pytest.approx(float(one), rel=1e-14)
+    assert other.uncertainty / scale == pytest.approx(one.uncertainty, rel=0.1)
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=lambda n: n.name)
 def test_an_approximant_on_more_than_the_domain_is_cut(norm):
     target = targets.get("square")
     wide = networks.pieces(hat_network(), -3.0, 4.0)

@@ -70,8 +70,8 @@ _ENDS = np.linalg.solve(
 def error(g: np.ndarray, ends: np.ndarray, h: np.ndarray) -> np.ndarray:
     """Error estimate of the integrals of samples `g` (15, cells); NaN in `ends` is left out."""
     gap = np.abs(h * (WEIGHTS @ g - GAUSS @ g[1::2]))
-    tail = (_TAIL @ g) ** 2
-    low, high = np.sqrt(tail[:3].sum(axis=0)), np.sqrt(tail[3:].sum(axis=0))
+    tail = _TAIL @ g  # without squares, which overflow before g does
+    low, high = np.hypot.reduce(tail[:3], axis=0), np.hypot.reduce(tail[3:], axis=0)
     falls = np.minimum(1.0, 10 * high / np.where(low > 0, low, 1.0))
     mismatch = np.nan_to_num(np.abs(_ENDS @ g - ends), nan=0.0).sum(axis=0)
     return np.maximum(gap, h * np.maximum(4 * high * falls, NODES[0] * mismatch))

@@ -88,7 +88,7 @@ def _rule(
     bumps = np.zeros(len(u)) if curvature is None else hidden(inner, h, curvature(cells), power)
     if power == 2:
         noise = h * eta**2
-        floor = 2 * np.sqrt(values * noise) + noise + 4 * EPS * values
+        floor = 2 * np.sqrt(values) * np.sqrt(noise) + noise + 4 * EPS * values
         return _Rule(values, errors, noise, floor, bumps, np.empty(0), np.empty(0, dtype=int))
     noise = h * eta
     floor = noise + 4 * EPS * values
