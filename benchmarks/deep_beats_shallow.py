@@ -49,10 +49,14 @@ def draw(path, found) -> None:
     figure, axes = plt.subplots(1, len(found), figsize=(3.4 * len(found), 3.4), squeeze=False)
     for axis, (name, rows) in zip(axes[0], found.items(), strict=True):
         sizes, shallow, deep = np.array(rows).T
-        for errors, word, marker in ((shallow, "one hidden layer", "o"), (deep, "three", "s")):
+        sides = ((shallow, "one hidden layer", "o"), (deep, "three hidden layers", "s"))
+        for errors, word, marker in sides:
             axis.loglog(sizes, errors, marker=marker, label=word)
         axis.set(title=name, xlabel="connectivity")
-    axes[0][0].set_ylabel("L2 error")
+        shown = sizes.astype(int)[:: max(1, len(sizes) // 4)]
+        axis.set_xticks(shown, labels=map(str, shown))
+        axis.minorticks_off()
+    axes[0][0].set_ylabel("$L^2$ error")
     axes[0][0].legend()
     figure.tight_layout()
     figure.savefig(path, dpi=150)
