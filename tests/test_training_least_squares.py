@@ -321,6 +321,23 @@ def test_quasi_newton_steps_end_where_scipy_ends():
     assert np.median(losses / linear) < 1 and np.min(losses / linear) < 0.5
 
 
+@pytest.mark.slow
+def test_all_at_once_end_where_one_after_the_other_does(monkeypatch):
+    widths, rng = (1, 3, 1), np.random.default_rng(0)
+    x = (np.arange(64) + 0.5) / 64
+    points = x, np.sin(2 * np.pi * x), np.full(64, 1 / 8)
+    vectors = np.stack([join(random_layers(widths, x, rng)) for _ in range(3)])
+    first, losses = descended(vectors, *points, widths, 7)
+    jax.clear_caches()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")  # which runs them all at once
+    traced = jax.make_jaxpr(lambda v: descended(v, *points, widths, 7))(vectors)
+    second, others = descended(vectors, *points, widths, 7)
+    jax.clear_caches()
+    assert "scan" not in str(traced) and (losses < 1).any()
+    np.testing.assert_allclose(second, first, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(others, losses, rtol=1e-6)
+
+
 def test_a_search_finds_a_network_that_exists():
     # The second iterate of the tent map is a network of widths (1, 2, 2, 1): error 0.
     tent = lambda t: 1 - np.abs(2 * t - 1)  # noqa: E731

@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from qrelu import networks, realize
+from qrelu.quantizers import Codebook
 from qrelu.training import fit, fit_ensemble, fit_least_squares
 
 X = np.linspace(-1, 1, 20)
@@ -32,13 +33,18 @@ def test_sharpness_aware_steps_equal_a_loop_of_optax(opaque):
     optimizer, steps = _sam(opaque), 4
     net = _net()
     parameters, memory, losses = net, optimizer.init(net), []
-    for _ in range(steps):  # as its documentation says
+
+    @jax.jit
+    def step(parameters, memory):  # as its documentation says
         value, gradient = jax.value_and_grad(_loss)(parameters)
-        losses.append(float(value))
         updates, memory = optimizer.update(
             gradient, memory, parameters, grad_fn=jax.grad(lambda p, _: _loss(p))
         )
-        parameters = optax.apply_updates(parameters, updates)
+        return value, optax.apply_updates(parameters, updates), memory
+
+    for _ in range(steps):
+        value, parameters, memory = step(parameters, memory)
+        losses.append(float(value))
     result = fit(net, (X, Y), steps=steps, optimizer=optimizer)
     np.testing.assert_allclose(result.history, losses, rtol=1e-6)
     for a, b in zip(jax.tree.leaves(result.model), jax.tree.leaves(parameters), strict=True):
@@ -69,12 +75,15 @@ def test_a_loss_that_breaks_is_told():
     assert result.loss == pytest.approx(result.history[0])
 
 
-def test_members_whose_losses_break_are_told():
-    nets = networks.stack([_net(0), _net(1), _net(2)])
-    rates = [1e-2, 1e3, 1e-2]
-    with pytest.warns(UserWarning, match="of 1 of 3 members, the first one 1, became NaN"):
-        result = fit_ensemble(nets, (X, Y), steps=60, optimizer=optax.sgd, learning_rates=rates)
-    assert result.stopped == "all steps" and result.finite.tolist() == [True, False, True]
+@pytest.mark.filterwarnings("ignore:.*single value")
+def test_a_codebook_with_as_many_values_as_members_is_one_for_all():
+    q = Codebook([-1.0, -0.25, 0.5])
+    nets = [_net(seed) for seed in range(3)]
+    result = fit_ensemble(networks.stack(nets), (X, Y), steps=2, quantizer=q)
+    alone = fit(nets[2], (X, Y), steps=2, quantizer=q).model
+    member = networks.unstack(result.model)[2]
+    for a, b in zip(jax.tree.leaves(member), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 class _Wants(eqx.Module):

@@ -63,4 +63,7 @@ def descended(
         better = end < begin
         return jnp.where(better, moved, vector), jnp.where(better, end, begin)
 
-    return jax.lax.map(one, vectors)
+    if jax.default_backend() == "cpu":
+        # One after the other, each as long as it needs; an accelerator is faster with all at once.
+        return jax.lax.map(one, vectors)
+    return jax.vmap(one)(vectors)

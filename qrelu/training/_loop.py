@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..quantizers import quantize, unwrap, wrap
+from ..quantizers import Codebook, quantize, unwrap, wrap
 from ._optimizers import updates_of
 from ._problem import Problem, objective
 
@@ -149,12 +149,22 @@ def _over_members(setting: Setting, function: Any) -> Any:
     if not setting.members:
         return function
 
-    def axis(leaf: Any) -> int | None:
-        own = eqx.is_array(leaf) and leaf.ndim > 0 and leaf.shape[0] == setting.members
-        return 0 if own else None
+    def axes(grid: Any) -> Any:
+        # The values of a codebook have an axis of their own.
+        own = 2 if isinstance(grid, Codebook) else 1
+
+        def axis(leaf: Any) -> int | None:
+            array = eqx.is_array(leaf) and leaf.ndim >= own
+            return 0 if array and leaf.shape[0] == setting.members else None
+
+        return jax.tree.map(axis, grid)
+
+    def is_codebook(node: Any) -> bool:
+        return isinstance(node, Codebook)
 
     def mapped(state: Any, grid: Any, keys: Any, *rest: Any) -> Any:
-        axes = (0, axis, 0, *((0, 0, None) if rest else ()))
-        return eqx.filter_vmap(function, in_axes=axes)(state, grid, keys, *rest)
+        by_grid = jax.tree.map(axes, grid, is_leaf=is_codebook)
+        in_axes = (0, by_grid, 0, *((0, 0, None) if rest else ()))
+        return eqx.filter_vmap(function, in_axes=in_axes)(state, grid, keys, *rest)
 
     return mapped
