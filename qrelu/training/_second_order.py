@@ -156,7 +156,7 @@ def _run(
     # A member that has converged keeps its last loss while others go on.
     history = np.where(np.arange(steps) < count[..., None], history, final[..., None])[..., :most]
     call = "fit_least_squares_ensemble" if ensemble else "fit_least_squares"
-    warn_of_broken(call, finite, "another solver, or a start with smaller parameters")
+    warn_of_broken(call, np.asarray(finite), "another solver, or a start with smaller parameters")
     early = "a step that the solver could not make" if most < steps else "all steps"
     stopped = early if finite.any() else "a loss that is not finite"
     return FitResult(
