@@ -1,10 +1,13 @@
 """Rounded families: values on the grid, bits, the step of the theory, one fit for many rules."""
 
+import math
+
 import jax
 import numpy as np
 import pytest
 
-from qrelu import bounds, families, networks, norms, targets
+from qrelu import bounds, families, networks, norms, quantizers, targets
+from qrelu.families._rules import _short
 
 L2 = norms.L2()
 EXP = targets.get("exp")
@@ -76,7 +79,9 @@ def test_the_step_of_the_theory_moves_the_function_by_less_than_it_promises(base
         # The step is the theorem's, and it is not ten times finer than needed.
         normal = networks.normalize(fitted.network)
         step = bounds.rate_step(normal, 2.0, 1.0, scale=scale)
-        assert float(rounded.quantizer.step) == pytest.approx(step, rel=1e-4)
+        # It is taken down to 8 binary digits.
+        assert step * (1 - 2**-7) <= float(rounded.quantizer.step) <= step
+        assert (float(rounded.quantizer.step) / 2.0 ** (math.frexp(step)[1] - 8)).is_integer()
     # Bits of order (log M)^power: the ratio to that power of log M does not grow.
     ratios = np.array(bits) / np.log2(sizes) ** log_power
     assert np.all(np.diff(ratios) <= 0)
@@ -194,3 +199,31 @@ def test_fixed_bits_rise_and_the_theory_step_follows():
 def test_bad_rules_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 5, 11, 30])
+def test_steps_have_few_digits_and_are_hardly_coarser(bits):
+    """At most 1/128 above magnitude / q, so that the last code stays the largest parameter's."""
+    fitted = SHALLOW.fit(EXP, 24, norm=L2)
+    magnitude = networks.normalize(fitted.network).magnitude
+    exact = quantizers.Uniform.from_bits(bits, magnitude)
+    rounded = families.Quantized(SHALLOW, families.Bits(bits)).round(fitted, EXP, norm=L2)
+    step = float(rounded.quantizer.step)
+    assert exact.step <= step <= exact.step * (1 + 2**-7) and rounded.quantizer.bits == bits
+    assert (step * 2.0 ** (8 - math.frexp(step)[1])).is_integer()
+
+
+@pytest.mark.parametrize("bits", [3, 4, 8])
+def test_parameters_on_a_grid_stay_there(bits):
+    """|x - 1/3| has parameters in the ratio 1 : 2 : 3, which 3 bits hold exactly."""
+    kink = targets.get("kink")
+    rounded = families.Quantized(SHALLOW, families.Bits(bits)).fit(kink, 24, norm=L2)
+    exact = float(L2.distance(rounded.network, kink)) < 1e-14
+    assert exact == (bits == 3)
+
+
+@pytest.mark.parametrize("step", [5e-324, 1e-310, 2.3e-308, 1.0, 0.1, 1.7e308])
+def test_steps_of_any_size_are_shortened_or_left(step):
+    up, down = _short(step, math.ceil), _short(step, math.floor)
+    assert 0 < down <= step <= up < math.inf
+    assert up <= step * (1 + 2**-7) and down >= step * (1 - 2**-7)

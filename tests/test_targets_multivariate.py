@@ -81,8 +81,19 @@ def test_nothing_is_claimed_without_a_proof():
     assert target.limit(norms.L2(), None, 10).label == "none"
     edge = targets.get("cartoon")
     assert edge.rate(families.TensorWavelet("db2"), norms.L2()).gamma == 0.5
-    for family in (families.TensorWavelet(basis="hyperbolic"), families.TensorFourier()):
+    for family in (
+        families.TensorWavelet(basis="hyperbolic"),
+        families.TensorFourier("largest"),
+        families.TensorPolynomial("hyperbolic"),
+    ):
         assert edge.rate(family, norms.L2()) is None
+    for family in (
+        families.TensorFourier(),
+        families.TensorPolynomial(),
+        families.TensorPolynomial("tensor"),
+    ):
+        assert edge.rate(family, norms.L2()).gamma == 0.25
+        assert edge.rate(family, norms.Sup()) is None
     assert edge.rate(families.TensorWavelet(), norms.L1()) is None
 
 

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._coder import Coder, cheapest, natural, whole
-from ._integers import Integers
+from ..families._rules import STEP_DIGITS
+from ._coder import Coder, cheapest, natural, sized, whole
+from ._integers import Integers, Levels
 
 # Codes of more bits than this are no codes of a grid: the numbers are written as they are.
 _LONGEST = 44
 # Periods of blocks in a matrix.
 _LONGEST_PERIOD = 16
-# Differences up to this order are tried.
+# Differences of so many orders are tried.
 _ORDERS = 4
+# How probable it is that numbers have no order.
+_UNORDERED = 0.3
 # Short steps are 2^e and 1.5 2^e; e is coded as its distance from this one.
 _USUAL = -8
+# What a step of 8 binary digits takes more than a short one.
+_MEDIUM_COST = 12
 
 
 def on_grid(values: np.ndarray, step: float) -> np.ndarray | None:
@@ -31,8 +36,9 @@ def on_grid(values: np.ndarray, step: float) -> np.ndarray | None:
 
 
 def grid_of(values: np.ndarray, steps: Sequence[float] = ()) -> tuple[float, np.ndarray] | None:
-    """A step and whole numbers that give the values exactly: a step of `steps`, or a power of two.
+    """A step and whole numbers that give the values exactly: a step of `steps`, or a short one.
 
+    Short are powers of two, and their multiples by up to 8 binary digits where these save bits.
     Half of each step is tried as well: grids of one bit lie between the multiples.
     """
     values = np.asarray(values, np.float64).ravel()
@@ -52,34 +58,51 @@ def grid_of(values: np.ndarray, steps: Sequence[float] = ()) -> tuple[float, np.
     codes = on_grid(values, step)
     if codes is None:
         return None
-    thrice = on_grid(values, 3 * step) if 3 * step < math.inf else None
-    return (step, codes) if thrice is None else (3 * step, thrice)
+    common = int(np.gcd.reduce(codes))
+    worth = common == 3 or codes.size * math.log2(common) > _MEDIUM_COST
+    if not (worth and common.bit_length() <= STEP_DIGITS and common * step < math.inf):
+        return step, codes
+    return common * step, codes // common
 
 
-def code_step(coder: Coder, step: float) -> float:
-    """A step: the one before, 2^e or 1.5 2^e in few bits, anything else in 64 more."""
+def code_step(coder: Coder, step: float, short: float = 0.6) -> float:
+    """A step: the one before, 2^e or 1.5 2^e in few bits, 8 digits in some, others in 64.
+
+    `short` is how probable the first sort of new ones is.
+    """
     if coder.step and coder.bit(int(step == coder.step), 0.7):
         return coder.step
-    coder.step = _new_step(coder, step)
+    coder.step = _new_step(coder, step, short)
     return coder.step
 
 
-def _new_step(coder: Coder, step: float) -> float:
+def _new_step(coder: Coder, step: float, short: float) -> float:
     fraction, exponent = math.frexp(step)
     exponent -= 1
-    short = int(fraction in (0.5, 0.75) and abs(exponent - _USUAL) < 1000)
-    if not coder.bit(short, 0.95):
-        number = int.from_bytes(struct.pack(">d", step), "big")
-        found = struct.unpack(">d", whole(coder, number, 64).to_bytes(8, "big"))[0]
-        if not (math.isfinite(found) and found > 0):
-            raise ValueError(f"it has the step {found}")
-        return found
+    usual = abs(exponent - _USUAL) < 1000
+    if coder.bit(int(usual and fraction in (0.5, 0.75)), short):
+        found = _exponent(coder, exponent)
+        return math.ldexp(1.5 if coder.bit(int(fraction == 0.75), 0.5) else 1.0, found)
+    digits = math.ldexp(fraction, STEP_DIGITS)
+    if coder.bit(int(usual and digits.is_integer()), 0.9):
+        found = _exponent(coder, exponent)
+        half = 1 << STEP_DIGITS - 1
+        digits = half + whole(coder, int(digits) - half, STEP_DIGITS - 1)
+        return math.ldexp(digits, found + 1 - STEP_DIGITS)
+    number = int.from_bytes(struct.pack(">d", step), "big")
+    found = struct.unpack(">d", whole(coder, number, 64).to_bytes(8, "big"))[0]
+    if not (math.isfinite(found) and found > 0):
+        raise ValueError(f"it has the step {found}")
+    return found
+
+
+def _exponent(coder: Coder, exponent: int) -> int:
     distance = exponent - _USUAL
-    turned = natural(coder, 2 * distance if distance >= 0 else -2 * distance - 1)
+    turned = sized(coder, 2 * distance if distance >= 0 else -2 * distance - 1)
     found = _USUAL + (turned // 2 if turned % 2 == 0 else -(turned + 1) // 2)
     if abs(found) > 1000:
         raise ValueError(f"it has the step 2^{found}")
-    return math.ldexp(1.5 if coder.bit(int(fraction == 0.75), 0.5) else 1.0, found)
+    return found
 
 
 def code_array(
@@ -103,9 +126,9 @@ def code_array(
         period = 1 + natural(coder, period - 1)
         if period > size:
             raise ValueError(f"it has a period of {period} in {size} numbers")
-        once = code_integers(coder, codes[:period], period)
+        once = code_integers(coder, codes[:period], period, step)
         return np.resize(once, size) * step
-    return code_integers(coder, codes, size) * step
+    return code_integers(coder, codes, size, step) * step
 
 
 def plain(coder: Coder, values: np.ndarray, size: int) -> np.ndarray:
@@ -122,21 +145,27 @@ def _period(codes: np.ndarray) -> int:
     return max(codes.size, 1)
 
 
-def code_integers(coder: Coder, codes: np.ndarray, size: int) -> np.ndarray:
-    """Whole numbers, as differences of the order for which they are shortest."""
-    trials = range(min(_ORDERS, max(size, 1)))
-    order = cheapest(coder, [lambda c, k=k: _differences(c, codes, size, k) for k in trials])
-    order = whole(coder, order, 2)
-    return _differences(coder, codes, size, order)
+def code_integers(coder: Coder, codes: np.ndarray, size: int, step: float) -> np.ndarray:
+    """Whole numbers of steps, as differences of the order for which they are shortest, or `Levels`.
+
+    The first one is expected to stand for a number of size 1.
+    """
+    length = max(1 - math.frexp(step)[1], 0)
+    ways = [lambda c, k=k: _differences(c, codes, size, k, length) for k in range(_ORDERS)]
+    ways.append(lambda c: Levels(length).code(c, codes if len(codes) else None, size))
+    found = cheapest(coder, ways[:size] + ways[-1:] if size < _ORDERS else ways)
+    if coder.bit(int(found == min(size, _ORDERS)), _UNORDERED):
+        return ways[-1](coder)
+    return ways[whole(coder, found, 2)](coder)
 
 
-def _differences(coder: Coder, codes: np.ndarray, size: int, order: int) -> np.ndarray:
+def _differences(coder: Coder, codes: np.ndarray, size: int, order: int, length: int) -> np.ndarray:
     # First the first number, the first difference, ..., then all differences of the order.
     order = min(order, max(size - 1, 0))
     levels = [np.asarray(codes, np.int64)]
     for _ in range(order):
         levels.append(np.diff(levels[-1]))
-    model = Integers(4.0)
+    model = Integers(float(length), 1)
     at = (lambda level, k: int(level[k])) if len(codes) else (lambda level, k: 0)
     heads = [model.code(coder, at(levels[k], 0)) for k in range(order)]
     found = [model.code(coder, at(levels[order], k)) for k in range(size - order)]

@@ -85,11 +85,11 @@ def balanced(
     for k, shape in enumerate(shapes):
         here = numbers(given.weights[k]) if given else np.zeros(0, np.int64)
         if sizes is None:
-            here = code_integers(coder, here, shape.rows.size)
+            here = code_integers(coder, here, shape.rows.size, step)
         else:
             here = model.layer(here, shape, sizes)
         bias = numbers(given.biases[k])[shape.biases] if given else np.zeros(0, np.int64)
-        bias = code_integers(coder, bias, shape.biases.size)
+        bias = code_integers(coder, bias, shape.biases.size, step)
         sizes = np.zeros(shape.size[0], np.int64)
         np.maximum.at(sizes, shape.rows, np.abs(here))
         np.maximum.at(sizes, shape.biases, np.abs(bias))

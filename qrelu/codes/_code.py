@@ -9,16 +9,47 @@ import numpy as np
 
 from .._misc import file_path, write_atomically
 
-MAGIC = b"qrelu c1"
-# The kinds of functions of two variables.
-PLANE = (11, 12)
+MAGIC = b"qrc2"
+# Files of versions before the first release, whose payloads were written in other forms.
+_BEFORE = b"qrelu c1"
+# The kinds of functions of two variables, and those of networks, which have no domain.
+PLANE, _NONE = (11, 12), (6, 13)
 # What an accuracy may be.
 REAL = int | float | np.integer | np.floating | Fraction
+# The kind's highest bit tells that the ends of the domain follow.
+_ENDS = 0x80
+# Bytes of the checksum.
+_CHECK = 4
+# Seven bits of a number in a byte, lowest first; the highest bit tells that more follow.
+_DIGIT, _MORE = 0x7F, 0x80
+# No file has more bits than two to this power.
+_LONGEST = 35
 
 
-def _header(kind: int) -> struct.Struct:
-    """Magic, kind, domain, number of bits, checksum."""
-    return struct.Struct(f"<8sB{4 if kind in PLANE else 2}dI8s")
+def _usual(kind: int) -> tuple[float, ...]:
+    """The ends of the domain that are left out."""
+    if kind in PLANE:
+        return (0.0, 0.0, 1.0, 1.0)
+    return (0.0, 0.0) if kind in _NONE else (0.0, 1.0)
+
+
+def _packed(ends: tuple[float, ...]) -> bytes:
+    return struct.pack(f"<{len(ends)}d", *ends)
+
+
+def _front(kind: int, ends: tuple[float, ...], bits: int) -> bytes:
+    """Magic, kind, the ends of the domain if they are unusual, the number of bits."""
+    packed = _packed(ends)
+    other = packed != _packed(_usual(kind))
+    number = []
+    while bits > _DIGIT:
+        number.append(bits & _DIGIT | _MORE)
+        bits >>= 7
+    return MAGIC + bytes([kind | _ENDS * other]) + packed * other + bytes([*number, bits])
+
+
+def _digest(front: bytes, payload: bytes) -> bytes:
+    return hashlib.sha256(front + payload).digest()[:_CHECK]
 
 
 class Code(NamedTuple):
@@ -35,8 +66,8 @@ class Code(NamedTuple):
         (0, 0) for networks, which have none.
     - `payload`: the string of bits, the last byte filled up with zeros.
     - `bits`: how many bits of it count.
-    - `header_bits`: what a file takes besides: 37 bytes (53 for a function of two variables), and
-        the bits that fill the last byte.
+    - `header_bits`: what a file takes besides: 10 to 13 bytes (16 more for an interval other than
+        [0, 1], 32 more for a rectangle other than its square), and the bits that fill the last one.
     - `data`: the whole file.
     """
 
@@ -48,20 +79,19 @@ class Code(NamedTuple):
     @property
     def header_bits(self) -> int:
         """Bits of a file that are not counted in `bits`."""
-        return 8 * (_header(self.kind).size + len(self.payload)) - self.bits
+        return 8 * len(self.data) - self.bits
 
     @property
     def data(self) -> bytes:
         """The bytes of a file: the header, then the payload.
 
-        The header has 37 bytes, numbers in little-endian order: "qrelu c1", the kind (1 byte), the
-        ends of the domain (two float64; for kinds 11 and 12 four, both lower ones first), the
-        number of bits (4 bytes), and the first 8 bytes of the SHA-256 of all else.
+        The header has "qrc2"; the kind (1 byte), plus 128 if the domain is not the usual one
+        (0, 1), the unit square, or (0, 0) for kinds 6 and 13; then its ends (float64 in
+        little-endian order, both lower ones first); the number of bits (7 to a byte, the lowest
+        first, plus 128 where more follow); and the first 4 bytes of the SHA-256 of all else.
         """
-        header = _header(self.kind)
-        front = (MAGIC, self.kind, *np.ravel(self.domain).tolist(), self.bits)
-        digest = hashlib.sha256(header.pack(*front, bytes(8)) + self.payload).digest()[:8]
-        return header.pack(*front, digest) + self.payload
+        front = _front(self.kind, tuple(np.ravel(self.domain).tolist()), self.bits)
+        return front + _digest(front, self.payload) + self.payload
 
     def save(self, path: Any) -> None:
         r"""Write the code to a file, whole or not at all.
@@ -101,20 +131,43 @@ def from_bytes(name: str, data: bytes) -> Code:
             f"`codes.load({name!r})` must get a whole file that `Code.save` wrote; {reason}."
         )
 
+    if data.startswith(_BEFORE):
+        raise refuse("this one was written before the first release, in another form")
     if not data.startswith(MAGIC):
         begins = f"this one begins with {data[:8]!r}" if data else "this one is empty"
         raise refuse(f"{begins}, which is another format")
-    header = _header(data[len(MAGIC)] if len(data) > len(MAGIC) else 0)
-    if len(data) < header.size:
-        raise refuse(f"this one is cut off in its header, after {len(data)} bytes")
-    _, kind, *ends, bits, _ = header.unpack_from(data)
-    payload = data[header.size :]
-    domain = tuple(ends) if len(ends) == 2 else (tuple(ends[:2]), tuple(ends[2:]))
-    code = Code(kind, domain, payload, bits)
+    short = refuse(f"this one is cut off in its header, after {len(data)} bytes")
+    at = len(MAGIC) + 1
+    if len(data) < at:
+        raise short
+    kind, ends = data[at - 1] & ~_ENDS, ()
+    if data[at - 1] & _ENDS:
+        size = len(_packed(_usual(kind)))
+        if len(data) < at + size:
+            raise short
+        ends = struct.unpack_from(f"<{size // 8}d", data, at)
+        at += size
+    else:
+        ends = _usual(kind)
+    bits = place = 0
+    while True:
+        if len(data) <= at:
+            raise short
+        bits |= (data[at] & _DIGIT) << place
+        at, place = at + 1, place + 7
+        if not data[at - 1] & _MORE:
+            break
+        if place >= _LONGEST:
+            raise refuse("this one is damaged: its header has no end")
+    if len(data) < at + _CHECK:
+        raise short
+    front, digest, payload = data[:at], data[at : at + _CHECK], data[at + _CHECK :]
     if len(payload) < -(-bits // 8):
-        raise refuse(f"this one is cut off: {len(payload)} of {-(-bits // 8)} bytes of its payload")
-    if code.data[: header.size] != data[: header.size]:
+        found = f"{len(payload)} of {-(-bits // 8)} bytes of its payload"
+        raise refuse(f"this one is damaged or cut off: {found}")
+    if digest != _digest(front, payload):
         raise refuse("this one is damaged: its checksum is wrong")
     if len(payload) != -(-bits // 8) or not np.isfinite(ends).all():
         raise refuse("its payload does not have the length that its header says")
-    return code
+    domain = tuple(ends) if len(ends) == 2 else (tuple(ends[:2]), tuple(ends[2:]))
+    return Code(kind, domain, payload, bits)

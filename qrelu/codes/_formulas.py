@@ -6,7 +6,7 @@ import numpy as np
 
 from ..families import Barycentric, BSplines, OrthogonalSeries, WaveletSum, Waves
 from ._arrays import code_array, code_step, grid_of, plain
-from ._coder import Coder, Flag, cheapest, natural, whole
+from ._coder import Coder, Flag, cheapest, sized, whole
 from ._integers import falling, positions
 from ._lifting import growing
 
@@ -21,7 +21,7 @@ Domain = tuple[float, float]
 
 def size_of(coder: Coder, value: int, least: int = 1) -> int:
     """A number of things, at least `least`."""
-    found = least + natural(coder, value - least)
+    found = least + sized(coder, max(value - least, 0))
     if found > MOST:
         raise ValueError(f"it has {found} terms")
     return found
@@ -54,7 +54,7 @@ def series(
 
     Those are on a grid too, or plain. A grid has a step for all, or one that grows: that of $c_k$
     is the step times $2^{\lfloor \log_2 (2k+1) / 2 \rfloor}$, as the norm of $P_k$ falls. The whole
-    numbers are `falling`.
+    numbers are `falling`; of even and of odd functions only every second one is written.
     """
     basis = coder.bit(_BASES.index(function.basis) if function else 0, 0.2)
     given = function.coefficients if function else np.zeros(0)
@@ -83,17 +83,30 @@ def _grids(
 def _on_a_grid(
     coder: Coder, given: np.ndarray, scales: np.ndarray, steps: Sequence[float]
 ) -> np.ndarray:
-    """Whether steps grow, the step, the whole numbers; as many as scales."""
+    """Whether steps grow, the step, whether every second number is zero, the others."""
 
     def numbers(c: Coder, grid: tuple[float, np.ndarray]) -> np.ndarray:
-        step = code_step(c, grid[0])
-        return falling(c, grid[1], scales.size, step) * step
+        step, (first, stride) = code_step(c, grid[0]), _strides(c, grid[1], scales.size)
+        found = np.zeros(scales.size)
+        kept = found[first::stride]
+        kept[:] = falling(c, grid[1][first::stride], kept.size, step) * step
+        return found
 
     nothing = (1.0, np.zeros(0, np.int64))
     grids = _grids(given, scales, steps) if given.size else {0: nothing, 1: nothing}
     shorter = cheapest(coder, [lambda c, g=grid: numbers(c, g) for grid in grids.values()])
     grows = coder.bit(list(grids)[shorter], 0.5)
     return numbers(coder, grids[grows]) * (scales if grows else 1.0)
+
+
+def _strides(coder: Coder, codes: np.ndarray, count: int) -> tuple[int, int]:
+    """The first number and the stride of those that may differ from zero."""
+    if count < 3:
+        return 0, 1
+    parts = [codes[k::2].any() for k in (0, 1)]
+    if coder.bit(int(not all(parts)), 0.2):
+        return coder.bit(int(not parts[0]), 0.5), 2
+    return 0, 1
 
 
 def _not_zero(
@@ -113,12 +126,15 @@ def _not_zero(
 def waves(
     coder: Coder, function: Waves | None, domain: Domain, steps: Sequence[float] = ()
 ) -> Waves:
-    """Whether terms were chosen, the highest one, which ones, and their coefficients."""
+    """Whether terms were chosen, the highest one, all up to it or which ones, the coefficients."""
     chosen = coder.bit(int(function.chosen) if function else 0, 0.5)
     terms = function.terms if function else np.zeros(0, np.int64)
     total = size_of(coder, int(terms.max(initial=0)) + 1)
-    terms = positions(coder, terms, total)
     given = function.coefficients if function else np.zeros(0)
+    if coder.bit(int(terms.size == total), 0.2 if chosen else 0.95):
+        terms = np.arange(total)
+    else:
+        terms = positions(coder, terms, total)
     coefficients = code_array(coder, given, terms.size, steps)
     return Waves(coefficients=coefficients, terms=terms, domain=domain, chosen=bool(chosen))
 

@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 
-from ._coder import Coder, Count, Flag, cheapest, natural, whole
+from ._coder import Coder, Count, Flag, cheapest, sized, whole
 
 # With fewer places than one in so many they are always named by gaps.
 _SPARSE = 64
 # How fast the expected length follows what was seen.
 _FOLLOW = 0.3
+# After so many lengths an average is a moving one.
+_LONG = 3
 
 
 class Integers:
@@ -18,11 +20,13 @@ class Integers:
     A number v has the length $\lfloor \log_2 |v| \rfloor + 1$, 0 for zero. Coded are: whether the
     length is the expected one, otherwise to which side and how far (unary); the digits below the
     leading one, plainly; and whether the sign turns. All but the digits are learnt. The expected
-    length is a moving average, which `expect` can set.
+    length is a moving average, at first that of all lengths so far, where the one that was given
+    counts `trust` times; `expect` can set it.
     """
 
-    def __init__(self, expected: float = 0.0):
+    def __init__(self, expected: float = 0.0, trust: int = _LONG):
         self.expected = expected
+        self._seen = trust
         self._same = [Flag(0.5, 1.0), Flag(0.6, 0.6)]
         self._longer = Flag(0.6, 0.4)
         self._far = [Count(), Count()]
@@ -37,7 +41,7 @@ class Integers:
         """Write or read one."""
         size = abs(int(value))
         length = self._length(coder, size.bit_length())
-        self.expected += _FOLLOW * (length - self.expected)
+        self._follow(length)
         if length == 0:
             return 0
         found = (1 << length - 1) + whole(coder, size, length - 1)
@@ -48,8 +52,12 @@ class Integers:
     def positive(self, coder: Coder, value: int) -> int:
         """Write or read a number that is known to be at least 1: no sign, no zero."""
         length = max(self._length(coder, int(value).bit_length()), 1)
-        self.expected += _FOLLOW * (length - self.expected)
+        self._follow(length)
         return (1 << length - 1) + whole(coder, int(value), length - 1)
+
+    def _follow(self, length: int) -> None:
+        self._seen += 1
+        self.expected += max(_FOLLOW, 1 / self._seen) * (length - self.expected)
 
     def _length(self, coder: Coder, length: int) -> int:
         middle = int(self.expected + 0.5)
@@ -138,7 +146,7 @@ def positions(coder: Coder, places: np.ndarray, total: int) -> np.ndarray:
     two: the gaps are `Integers`; one by one, each place has a flag that is learnt apart for places
     after a chosen and after another one.
     """
-    count = natural(coder, len(places))
+    count = sized(coder, len(places))
     if count > total:
         raise ValueError(f"it names {count} places among {total}")
     return places_of(coder, places, count, total)

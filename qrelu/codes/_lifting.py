@@ -152,7 +152,7 @@ def at_places(places: np.ndarray, domain: tuple[float, float]) -> np.ndarray:
 
 def code_lifted(coder: Coder, given: Lifted | None) -> Lifted:
     """All of it: settings, the base, then level by level what is halved and the residuals."""
-    step = code_step(coder, given.step if given else 1.0)
+    step = code_step(coder, given.step if given else 1.0, 0.95)
     extra = Count(((0.4, 1.2),)).code(coder, given.extra if given else 0)
     count = 2 + Count(((0.6, 1.0),)).code(coder, given.base.size - 2 if given else 0)
     base = falling(coder, given.base if given else np.zeros(0), count, 2 * step)

@@ -27,7 +27,7 @@ from ..norms import AbstractNorm
 from ..quantizers import Uniform, quantize
 from ..targets import AbstractTarget
 from ._lifting import growing
-from ._rounded_plane import plausible, rounded_in_plane
+from ._rounded_plane import fewest_terms, plausible, rounded_in_plane
 
 # How many steps are tried once the accuracy is reached, and from the coarsest one down.
 _MORE, _TRIED = 2, 100
@@ -74,6 +74,8 @@ def rounded(
         error = distance(function, target, norm) if in_plane else 0.0
         if error > accuracy:
             return
+        if isinstance(function, TensorSeries | TensorWaveletSum) and norm.p == 2:
+            yield from fewest_terms(function, accuracy, error, enough)
         for dead in _DEAD + (_MORE_DEAD if in_plane else ()):
 
             def make(step: float, dead: float = dead) -> Any:

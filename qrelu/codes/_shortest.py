@@ -46,6 +46,8 @@ _SETTLED = 128
 # Families whose terms are chosen by rounding need one fit with more terms than will stay: one whose
 # error is this share of the accuracy.
 _SPARE = 0.5
+# More terms to choose from must leave no more than this share of the bits.
+_WORTH = 0.97
 
 
 class Encoded(NamedTuple):
@@ -235,12 +237,12 @@ def _least_size(family: AbstractFamily, target: AbstractTarget) -> int:
 
 
 def _more_terms(tried: Callable[[int], float], size: int, codes: list[Code]) -> None:
-    """Twice as many terms to choose from, as long as that saves bits."""
+    """Twice as many terms to choose from, as long as that saves three bits in a hundred."""
     tried(max(round(_BETWEEN[1] * size), 1))
     fewest = math.inf
     while codes and size < _LARGEST:
         best = min(code.bits for code in codes)
-        if best >= fewest:
+        if best > _WORTH * fewest:
             return
         fewest, size = best, min(2 * size, _LARGEST)
         tried(size)

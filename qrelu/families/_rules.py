@@ -2,7 +2,9 @@
 
 import abc
 import math
+import sys
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,6 +23,13 @@ from ._formula import AbstractFormula
 _SAMPLES = 1001
 # An error below this many units in the last place of the target is that of float64 arithmetic.
 _FLOOR = 16
+# Binary digits of a step: a file holds it in few bits, and it is within 1/128 of what was asked.
+STEP_DIGITS = 8
+# Parameters so near to a grid, in shares of its step, are on it but for arithmetic: roots of
+# vanishing products in the normal form are of the order of 1e-8.
+_NEAR = 2.0**-20
+# Smaller steps are those of subnormal numbers, which have few digits of their own.
+_LEAST_EXPONENT = sys.float_info.min_exp
 
 
 class Rounded(NamedTuple):
@@ -83,7 +92,8 @@ class AbstractRule(eqx.Module):
 class Bits(AbstractRule):
     """The same number of bits for every weight and bias, at every size.
 
-    The grid is symmetric with 2^bits - 1 levels up to the function's magnitude.
+    The grid is symmetric with 2^bits - 1 levels up to the function's magnitude; its step is rounded
+    up to 8 binary digits, unless most parameters are on the grid before.
     """
 
     bits: int = eqx.field(static=True)
@@ -104,9 +114,9 @@ class Bits(AbstractRule):
 class MatchedBits(AbstractRule):
     """The smallest number of bits whose error is at most `factor` times the unquantized error.
 
-    Numbers of bits are tried upward, from `least` to `most`; every trial is measured. Where the
-    unquantized function reproduces the target up to float64 arithmetic, an error of 16 units in the
-    last place of the target is accepted, and a note says so.
+    Grids are those of `Bits`, tried upward from `least` to `most`; every trial is measured. Where
+    the unquantized function reproduces the target up to float64 arithmetic, an error of 16 units in
+    the last place of the target is accepted, and a note says so.
     """
 
     factor: float = eqx.field(static=True, default=1.1)
@@ -136,7 +146,7 @@ class MatchedBits(AbstractRule):
         accepted = max(self.factor * error, floor)
         exact = "the target is reproduced up to float64 arithmetic" if error <= floor else ""
         for bits in range(self.least, self.most + 1):
-            rounded = _round_to_bits(function, bits)
+            rounded = _round_to_bits(function, bits, exact=bool(exact))
             if _error(norm, rounded.function, target) <= accepted:
                 return rounded._replace(notes=exact)
         if exact:
@@ -149,6 +159,8 @@ class MatchedBits(AbstractRule):
 
 class TheoryStep(AbstractRule):
     r"""The step that provably keeps the rate: $\eta_M = R M^{-\gamma} / K_M$, rounded toward zero.
+
+    It is taken down to 8 binary digits, so that a file holds it in few bits.
 
     $R$ is the scale of the target, the range of f minus its chord (for a straight line its own
     range, for a constant 1), and $K_M$ the Lipschitz constant of the realization in the
@@ -206,6 +218,7 @@ class TheoryStep(AbstractRule):
             step = _step(function, gamma, float(np.max(np.abs(target.domain))), scale)
         else:
             step = _step_of_formula(function, gamma, scale, family.name)
+        step = _short(step, math.floor)
         quantizer = Uniform(step, rounding="toward_zero")
         bits = float(bits_per_weight(function.magnitude or 1.0, step, "toward_zero"))
         rounded = _quantized(function, quantizer)
@@ -272,9 +285,30 @@ def _quantized(function: Any, quantizer: Uniform) -> Any:
         return quantize(function, quantizer)
 
 
-def _round_to_bits(function: Any, bits: int) -> Rounded:
+def _round_to_bits(function: Any, bits: int, *, exact: bool = False) -> Rounded:
     quantizer = Uniform.from_bits(bits, function.magnitude or 1.0)
+    step = float(quantizer.step)
+    if not (exact or _on_grid(function, step)):
+        quantizer = Uniform(_short(step, math.ceil), bits=bits)
     return Rounded(_quantized(function, quantizer), quantizer, float(bits), "")
+
+
+def _on_grid(function: Any, step: float) -> bool:
+    """Whether most parameters are multiples of a step, up to what float64 arithmetic leaves."""
+    leaves = [leaf for leaf in jax.tree.leaves(function) if leaf.dtype.kind == "f"]
+    values = np.concatenate([np.ravel(leaf) for leaf in leaves])
+    values = values[values != 0]
+    bound = max(2 * np.finfo(np.float64).eps * function.magnitude, _NEAR * step)
+    near = np.abs(values - np.rint(values / step) * step) <= bound
+    return bool(2 * np.count_nonzero(near) > values.size)
+
+
+def _short(step: float, rounded: Callable[[float], int]) -> float:
+    """A step of few binary digits; as it is, where float64 has no more than these."""
+    fraction, exponent = math.frexp(step)
+    if not _LEAST_EXPONENT <= exponent < sys.float_info.max_exp:
+        return step
+    return math.ldexp(rounded(math.ldexp(fraction, STEP_DIGITS)), exponent - STEP_DIGITS)
 
 
 def _check_bits(call: str, bits: int) -> None:

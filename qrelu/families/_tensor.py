@@ -55,8 +55,8 @@ class TensorPolynomial(AbstractFamily):
 
     @property
     def kind(self) -> str:
-        """The word "tensor-polynomial"."""
-        return "tensor-polynomial"
+        """The word "tensor-polynomial" and the order."""
+        return f"tensor-polynomial-{self.order}"
 
     @property
     def name(self) -> str:

@@ -23,7 +23,8 @@ def cartoon() -> Multivariate:
 
     **Returns:**
 
-    The function, with its norm in $L^2$ in closed form, and its rate for wavelets there.
+    The function, with its norm in $L^2$ in closed form, and its rates for wavelets, the lowest
+    waves and polynomials there.
 
     **Reference:** derived, the norm; [donoho2001] for functions of this kind, the rate recalled.
     """
@@ -50,6 +51,12 @@ def _known(kind: str, p: float) -> KnownRate | None:
     # smooth parts give 4^q of order 2^-2q at most. Of all these 1/t are above t.
     if re.fullmatch(r"tensor-wavelet-.*-isotropic", kind) and p == 2:
         return KnownRate(0.5, 0.0, "[donoho2001], recalled: wavelets at a curved edge")
+    # Of M = n^2 waves of frequencies to n, or polynomials to degree n: shifted by h, f changes by
+    # h^(1/2) in L^2, at the edge and (the periodic continuation) at the sides. Jackson's inequality
+    # gives errors of order n^(-1/2), and Bernstein's forbids any smaller power.
+    if kind in ("tensor-fourier-lowest", "tensor-polynomial-total", "tensor-polynomial-tensor"):
+        if p == 2:
+            return KnownRate(0.25, 0.0, "classical (Jackson and Bernstein), recalled: a jump")
     return None
 
 
