@@ -8,7 +8,7 @@ import pytest
 
 from qrelu import networks, quantizers, targets
 from qrelu.quantizers import AbsMax, Uniform
-from qrelu.training import fit, freeze_gradually
+from qrelu.training import _freezing, fit, freeze_gradually
 
 X = np.linspace(-1, 1, 64)
 Y = np.sin(3 * X)
@@ -70,6 +70,23 @@ def test_never_worse_than_rounding_to_nearest(trained):
     assert float(result.loss) == pytest.approx(np.mean((values - Y) ** 2), rel=1e-9)
     for a, b in zip(jax.tree.leaves(result.model), jax.tree.leaves(nearest), strict=True):
         assert np.array_equal(np.asarray(a), np.asarray(b))
+
+
+@pytest.mark.filterwarnings("ignore:.*NaN or infinite")
+def test_a_training_that_broke_is_told(monkeypatch):
+    runs = []
+
+    def recorded(*args, **options):
+        # The first training breaks, the others do not.
+        runs.append(fit(*args, **options | {"optimizer": optax.sgd(0.0 if runs else 1e200)}))
+        return runs[-1]
+
+    monkeypatch.setattr(_freezing, "fit", recorded)
+    net = networks.he_normal((1, 4, 1), key=jax.random.key(1))
+    result = freeze_gradually(net, (X, Y), AbsMax(4), steps=2)
+    assert [bool(run.finite) for run in runs] == [False, True, True]
+    assert not result.finite and result.stopped == "a loss that is not finite"
+    assert np.isfinite(result.loss)
 
 
 def test_equinox_models_and_targets():

@@ -138,5 +138,8 @@ def _assessed(models: list[Any], results: list[FitResult], data: Any, options: d
         error=error,
         error_kind=kind,
         steps=sum(result.steps for result in results),
+        # A training that broke is told, also where the ones after it did not.
+        stopped=next((r.stopped for r in results if not r.finite), last.stopped),
+        finite=np.array(all(r.finite for r in results)),
         seconds=sum(result.seconds for result in results),
     )
