@@ -79,13 +79,16 @@ def fit(
 
     **Returns:**
 
-    A `FitResult`.
+    A `FitResult`. A loss that becomes NaN or infinite ends training with the last good state and a
+    warning.
 
     **Raises:**
 
     - `ValueError`: for data with NaN or of different lengths, a batch larger than the data, a
-        checkpoint of another problem, or a model whose first loss is not finite.
-    - `TypeError`: for what is no data, no optimizer, no quantizer or no key.
+        checkpoint of another problem, a model that takes more than a point, or one whose first
+        loss is not finite.
+    - `TypeError`: for what is no data, no optimizer, no quantizer or no key, complex parameters,
+        and optimizers that need a loop of their own (`lookahead`, `contrib.schedule_free`).
 
     **Reference:** derived; the gradient through a grid is straight-through, as in `quantizers`.
     """
