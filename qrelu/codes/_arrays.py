@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,6 +16,8 @@ _LONGEST = 44
 _LONGEST_PERIOD = 16
 # Differences of so many orders are tried.
 _ORDERS = 4
+# The length of a difference that is expected at first.
+_DIFFERENCE = 4.0
 # How probable it is that numbers have no order.
 _UNORDERED = 0.3
 # Short steps are 2^e and 1.5 2^e; e is coded as its distance from this one.
@@ -81,11 +83,11 @@ def _new_step(coder: Coder, step: float, short: float) -> float:
     exponent -= 1
     usual = abs(exponent - _USUAL) < 1000
     if coder.bit(int(usual and fraction in (0.5, 0.75)), short):
-        found = _exponent(coder, exponent)
+        found = _exponent(coder, exponent, natural)
         return math.ldexp(1.5 if coder.bit(int(fraction == 0.75), 0.5) else 1.0, found)
     digits = math.ldexp(fraction, STEP_DIGITS)
     if coder.bit(int(usual and digits.is_integer()), 0.9):
-        found = _exponent(coder, exponent)
+        found = _exponent(coder, exponent, sized)
         half = 1 << STEP_DIGITS - 1
         digits = half + whole(coder, int(digits) - half, STEP_DIGITS - 1)
         return math.ldexp(digits, found + 1 - STEP_DIGITS)
@@ -96,9 +98,9 @@ def _new_step(coder: Coder, step: float, short: float) -> float:
     return found
 
 
-def _exponent(coder: Coder, exponent: int) -> int:
+def _exponent(coder: Coder, exponent: int, way: Callable[[Coder, int], int]) -> int:
     distance = exponent - _USUAL
-    turned = sized(coder, 2 * distance if distance >= 0 else -2 * distance - 1)
+    turned = way(coder, 2 * distance if distance >= 0 else -2 * distance - 1)
     found = _USUAL + (turned // 2 if turned % 2 == 0 else -(turned + 1) // 2)
     if abs(found) > 1000:
         raise ValueError(f"it has the step 2^{found}")
@@ -168,6 +170,8 @@ def _differences(coder: Coder, codes: np.ndarray, size: int, order: int, length:
     model = Integers(float(length), 1)
     at = (lambda level, k: int(level[k])) if len(codes) else (lambda level, k: 0)
     heads = [model.code(coder, at(levels[k], 0)) for k in range(order)]
+    if order:
+        model.expect(_DIFFERENCE)
     found = [model.code(coder, at(levels[order], k)) for k in range(size - order)]
     result = np.array(found, np.int64)
     for head in reversed(heads):

@@ -28,6 +28,8 @@ STEP_DIGITS = 8
 # Parameters so near to a grid, in shares of its step, are on it but for arithmetic: roots of
 # vanishing products in the normal form are of the order of 1e-8.
 _NEAR = 2.0**-20
+# Fewer parameters say nothing of a grid: in the normal form some always have the same size.
+_FEWEST = 6
 # Smaller steps are those of subnormal numbers, which have few digits of their own.
 _LEAST_EXPONENT = sys.float_info.min_exp
 
@@ -93,7 +95,7 @@ class Bits(AbstractRule):
     """The same number of bits for every weight and bias, at every size.
 
     The grid is symmetric with 2^bits - 1 levels up to the function's magnitude; its step is rounded
-    up to 8 binary digits, unless most parameters are on the grid before.
+    up to 8 binary digits, unless over two thirds of the parameters are on the grid before.
     """
 
     bits: int = eqx.field(static=True)
@@ -294,13 +296,13 @@ def _round_to_bits(function: Any, bits: int, *, exact: bool = False) -> Rounded:
 
 
 def _on_grid(function: Any, step: float) -> bool:
-    """Whether most parameters are multiples of a step, up to what float64 arithmetic leaves."""
+    """Whether over two thirds are multiples of a step, up to what float64 arithmetic leaves."""
     leaves = [leaf for leaf in jax.tree.leaves(function) if leaf.dtype.kind == "f"]
     values = np.concatenate([np.ravel(leaf) for leaf in leaves])
     values = values[values != 0]
     bound = max(2 * np.finfo(np.float64).eps * function.magnitude, _NEAR * step)
     near = np.abs(values - np.rint(values / step) * step) <= bound
-    return bool(2 * np.count_nonzero(near) > values.size)
+    return bool(3 * np.count_nonzero(near) > 2 * max(values.size, _FEWEST))
 
 
 def _short(step: float, rounded: Callable[[float], int]) -> float:
