@@ -153,7 +153,9 @@ def code_integers(coder: Coder, codes: np.ndarray, size: int, step: float) -> np
     The first one is expected to stand for a number of size 1.
     """
     length = max(1 - math.frexp(step)[1], 0)
-    ways = [lambda c, k=k: _differences(c, codes, size, k, length) for k in range(_ORDERS)]
+    ways: list[Callable[[Coder], np.ndarray]] = [
+        lambda c, k=k: _differences(c, codes, size, k, length) for k in range(_ORDERS)
+    ]
     ways.append(lambda c: Levels(length).code(c, codes if len(codes) else None, size))
     found = cheapest(coder, ways[:size] + ways[-1:] if size < _ORDERS else ways)
     if coder.bit(int(found == min(size, _ORDERS)), _UNORDERED):
