@@ -384,6 +384,16 @@ def test_small_differences_are_honest_about_the_arithmetic(size):
         assert found.uncertainty < 1e-13
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-300, 2.2e-311, 5e-324])
+def test_no_cell_is_lost_where_a_change_of_sign_falls_on_its_end(size):
+    """Subnormal samples put the crossings that are found on the ends of their cells."""
+    norm, t = norms.L1(), uniform(2)
+    target = Target(lambda x: size * np.sin(10 * x), curvature=constant(100 * size + 1e-12))
+    found = norm.between(t, zero(t), target)
+    expected = size * (6 + 1 - np.cos(10 - 3 * np.pi)) / 10  # three half waves and a part
+    assert abs(found - expected) <= found.uncertainty + 1e-9 * expected + 1e-320
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.floats(-1, 1), min_size=2, max_size=9),

@@ -162,8 +162,10 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
         accepted += gaps[keep].sum()
         signed = np.isin(rule.index, refine)
         at, index = rule.at[signed], rule.index[signed]
-        parts = difference.split(cells, Cuts.of(cells, at, index))
-        halves = difference.cut(cells, np.setdiff1d(refine, index))
+        inside = Cuts.of(cells, at, index)
+        parts = difference.split(cells, inside)
+        # A change of sign that rounding has moved to an end of its cell cuts nothing.
+        halves = difference.cut(cells, np.setdiff1d(refine, inside.cells))
         cells = Cells.join(parts, halves)
         search = np.arange(cells.count) >= parts.count
         spent += COUNT * cells.count
