@@ -142,6 +142,26 @@ def test_jumps_are_told_from_steep_and_singular_places():
         targets.get("weierstrass"),
     ):
         assert found(fn).places.size == 0
+    # Neighboring floats at -3 are so far apart that the values there are too.
+    for place in (-3.0, 1e6):
+        for power in (0.15, 0.3):
+            fn = lambda x, place=place, power=power: np.abs(x - place) ** power  # noqa: E731
+            assert found(fn, (place, place + 10)).places.size == 0
+    for at_end in (0, 1):
+        places, sizes = found(lambda x, at_end=at_end: 1.0 * (x == (-3, 7)[at_end]), (-3.0, 7.0))
+        assert sizes.tolist() == [(-1.0, 1.0)[at_end]]
+        np.testing.assert_allclose(places, (-3, 7)[at_end], rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["free-knot", "cubic-spline-free", "polynomial", "haar"])
+def test_a_singular_end_away_from_zero_has_a_sup_error(name):
+    """|x + 3|^0.3 is continuous on [-3, 7], and every family gets nearer to it."""
+    target = _function(lambda x: np.abs((x + 3) / 10) ** 0.3, (-3.0, 7.0))
+    family, norm = families.get(name), norms.Sup()
+    few, more = (
+        float(norm.distance(family.fit(target, m, norm=norm).function, target)) for m in (8, 32)
+    )
+    assert more < 0.7 * few
 
 
 @pytest.mark.parametrize("norm", NORMS, ids=_name)

@@ -32,7 +32,7 @@ from ._networks import network
 from ._path import PATH, path
 from ._plane_series import plane_series
 from ._plane_wavelets import plane_wavelets
-from ._rounded import rounded
+from ._rounded import distance, rounded
 
 _WAYS: dict[int, Any] = {1: splines, 2: series, 3: waves, 4: wavelets, 5: quotients, 6: network}
 _WAYS |= {11: plane_series, 12: plane_wavelets, 13: balanced}
@@ -87,8 +87,8 @@ def encode(
 
     - `TypeError`: for something that has no code.
     - `ValueError`: for only one of target and accuracy, a target of other variables, an accuracy
-      that is not positive, or one that rounding this approximant does not reach; for a stack of
-      networks, and for formulas that no family makes (terms twice or out of order, very many).
+      that is not positive, or one below the error of this approximant; for a stack of networks,
+      and for formulas that no family makes (terms twice or out of order, very many).
     """
     steps: tuple[float, ...] = ()
     if isinstance(function, Approximant):
@@ -165,7 +165,7 @@ def _rounded_code(
 ) -> Code:
     found = rounded_codes(function, kind, target, accuracy, norm)
     if not found:
-        error = float(norm.distance(function, target))
+        error = distance(function, target, norm)
         raise ValueError(
             f"`encode(function, accuracy=...)` must be above the error of the function before "
             f"rounding, {error:.4g} in {norm.name}; got {accuracy:g}. Fit a larger one, or use "
@@ -177,12 +177,14 @@ def _rounded_code(
 def rounded_codes(
     function: Any, kind: int, target: AbstractTarget, accuracy: float, norm: AbstractNorm
 ) -> list[Code]:
-    """Codes of rounded versions of a function within the accuracy."""
+    """Codes of versions of a function within the accuracy, rounded if that is possible."""
     found = [exact_code(f, kind) for f in rounded(function, target, accuracy, norm)]
     if isinstance(function, ReLUNetwork) and function.depth == 2 and function.widths[::2] == (1, 1):
         spline = _spline_of(function, target.domain)
         lines = rounded(spline, target, accuracy, norm)
         found += [exact_code(line, kind_of(line))._replace(kind=HINGES) for line in lines]
+    if not found and distance(function, target, norm) <= accuracy:
+        return [exact_code(function, kind)]
     return found
 
 

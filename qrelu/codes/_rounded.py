@@ -213,19 +213,24 @@ def _quotient(
             values = _nearest(at, scale * 2.0**-bits)
             apart = np.min(np.abs(samples[:, None] - places), axis=1) > 1e-12
             x, y = samples[apart, None], exact[apart, None]
-            weights = np.linalg.svd((y - values) / (x - places), full_matrices=False)[2][-1]
-            weights = weights / np.max(np.abs(weights))
-            candidate = Barycentric(
-                places=places,
-                values=values,
-                weights=_nearest(weights, 2.0**-bits),
-                domain=function.domain,
-            )
-            # A place of weight zero has no value.
-            if candidate.weights.all() and enough(candidate):
-                reached += 1
-                yield candidate
-                break
+            anew = np.linalg.svd((y - values) / (x - places), full_matrices=False)[2][-1]
+            # Those for other samples may have a pole where the function's own have none.
+            for weights in (anew, function.weights):
+                scaled = weights / np.max(np.abs(weights))
+                candidate = Barycentric(
+                    places=places,
+                    values=values,
+                    weights=_nearest(scaled, 2.0**-bits),
+                    domain=function.domain,
+                )
+                # A place of weight zero has no value.
+                if candidate.weights.all() and enough(candidate):
+                    break
+            else:
+                continue
+            reached += 1
+            yield candidate
+            break
         if reached == 2 * _MORE:
             return
 
