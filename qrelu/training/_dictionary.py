@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._misc import as_domain
+from ..norms import AbstractQuadrature
 from ._checks import check_whole
 
 # Values of atoms at nodes that are kept from step to step: 2 GiB. More are computed in each step.
@@ -197,10 +198,10 @@ class Scores:
     Atoms come in blocks that stay in memory if all of them fit.
     """
 
-    def __init__(self, dictionary: AbstractDictionary, nodes: np.ndarray, weights: np.ndarray):
+    def __init__(self, dictionary: AbstractDictionary, quadrature: AbstractQuadrature):
         self.dictionary = dictionary
-        self.nodes = nodes
-        self.weights = weights
+        self.quadrature = quadrature
+        self.nodes = quadrature.nodes
         self.kept: list[np.ndarray] | None = None
         self.squares: np.ndarray | None = None
 
@@ -212,7 +213,9 @@ class Scores:
         """The norms of the candidates, shape $(K,)$."""
         if self.squares is None or not self.dictionary.fixed:
             blocks = self._blocks(step)
-            self.squares = np.concatenate([np.square(block) @ self.weights for block in blocks])
+            self.squares = np.concatenate(
+                [np.square(block) @ self.quadrature.weights for block in blocks]
+            )
         return np.sqrt(self.squares)
 
     def _blocks(self, step: int):

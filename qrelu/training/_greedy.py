@@ -115,51 +115,24 @@ def orthogonal_greedy(
     **Reference:** [devore1996] for the algorithm, [siegel2023] for its use with ReLU atoms.
     """
     wanted = _sizes(sizes)
-    if polynomial not in (None, 0, 1):
-        raise ValueError(
-            f"`orthogonal_greedy(polynomial=...)` must be None, 0 or 1; got {polynomial!r}."
-        )
-    if not isinstance(dictionary, AbstractDictionary):
-        raise TypeError(
-            "`orthogonal_greedy(target, dictionary, ...)` must get a dictionary; got "
-            f"{type(dictionary).__name__}. Write `ReLUDictionary(directions, biases)`."
-        )
-    if not isinstance(quadrature, AbstractQuadrature):
-        raise TypeError(
-            "`orthogonal_greedy(quadrature=...)` must be a quadrature; got "
-            f"{type(quadrature).__name__}. Write, for example, `norms.GaussLegendre((0, 1), 512)`."
-        )
-    if dictionary.dimension != quadrature.dimension:
-        raise ValueError(
-            "`orthogonal_greedy(target, dictionary, quadrature=...)` must have one dimension; got "
-            f"atoms of {dictionary.dimension} and nodes of {quadrature.dimension} coordinates."
-        )
+    _check(dictionary, quadrature, polynomial)
     nodes, root = quadrature.nodes, np.sqrt(quadrature.weights)
     f = _at(target, nodes)
     fixed = _polynomials(polynomial, nodes, quadrature.lower)
     space = _Span(root * f, len(fixed) + int(wanted[-1]))
     for column in fixed:
         space.add(root * column)
-    scores = Scores(dictionary, nodes, quadrature.weights)
+    scores = Scores(dictionary, quadrature)
     directions, biases = np.zeros((0, nodes.shape[1])), np.zeros(0)
     history = [space.error]
     networks: dict[int, ReLUNetwork] = {}
     stopped = ""
     for step in range(int(wanted[-1])):
-        score = np.abs(scores(step, root * space.residual))
-        w, b = dictionary.atoms(step)
-        if normalize:
-            size = scores.norms(step)
-            score = np.divide(score, size, out=np.zeros_like(score), where=size > 0)
-            unsure = np.full_like(score, _ROUNDING * EPS * space.error)
-        else:
-            unsure = _ROUNDING * EPS * space.error * _largest(w, b, quadrature)
-        best = int(np.argmax(score))
-        if not score[best] > unsure[best]:
+        best = _best_atom(scores, step, space, root, normalize)
+        if best is None:
             stopped = f"after {step} neurons every atom is orthogonal to the residual"
             break
-        best = int(np.argmax(score + unsure >= score[best] - unsure[best]))
-        w, b = w[best : best + 1], b[best : best + 1]
+        w, b = best
         if not space.add(root * values(w, b, nodes)[0]):
             stopped = (
                 f"after {step} neurons the best atom is a combination of the chosen ones up to "
@@ -185,6 +158,29 @@ def orthogonal_greedy(
         biases,
         stopped,
     )
+
+
+def _best_atom(
+    scores: Scores, step: int, space: "_Span", root: np.ndarray, normalize: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Direction (1, d) and bias (1,) of the first atom with the largest score, None if all are 0.
+
+    Scores are 0, and equal, up to the rounding errors of their inner products.
+    """
+    score = np.abs(scores(step, root * space.residual))
+    w, b = scores.dictionary.atoms(step)
+    unsure = _ROUNDING * EPS * space.error
+    if normalize:
+        size = scores.norms(step)
+        score = np.divide(score, size, out=np.zeros_like(score), where=size > 0)
+        unsure = np.full_like(score, unsure)
+    else:
+        unsure = unsure * _largest(w, b, scores.quadrature)
+    best = int(np.argmax(score))
+    if not score[best] > unsure[best]:
+        return None
+    best = int(np.argmax(score + unsure >= score[best] - unsure[best]))
+    return w[best : best + 1], b[best : best + 1]
 
 
 def _largest(w: np.ndarray, b: np.ndarray, quadrature: AbstractQuadrature) -> np.ndarray:
@@ -261,6 +257,29 @@ def _polynomials(degree: int | None, nodes: np.ndarray, lower: np.ndarray) -> li
         return []
     constant = [np.ones(len(nodes))]
     return constant if degree == 0 else constant + list((nodes - lower).T)
+
+
+def _check(dictionary: Any, quadrature: Any, polynomial: Any) -> None:
+    """Errors for what the algorithm cannot use."""
+    if polynomial not in (None, 0, 1):
+        raise ValueError(
+            f"`orthogonal_greedy(polynomial=...)` must be None, 0 or 1; got {polynomial!r}."
+        )
+    if not isinstance(dictionary, AbstractDictionary):
+        raise TypeError(
+            "`orthogonal_greedy(target, dictionary, ...)` must get a dictionary; got "
+            f"{type(dictionary).__name__}. Write `ReLUDictionary(directions, biases)`."
+        )
+    if not isinstance(quadrature, AbstractQuadrature):
+        raise TypeError(
+            "`orthogonal_greedy(quadrature=...)` must be a quadrature; got "
+            f"{type(quadrature).__name__}. Write, for example, `norms.GaussLegendre((0, 1), 512)`."
+        )
+    if dictionary.dimension != quadrature.dimension:
+        raise ValueError(
+            "`orthogonal_greedy(target, dictionary, quadrature=...)` must have one dimension; got "
+            f"atoms of {dictionary.dimension} and nodes of {quadrature.dimension} coordinates."
+        )
 
 
 def _sizes(sizes: Any) -> np.ndarray:
