@@ -126,6 +126,30 @@ def test_sobolev_draws_by_differences(m, p):
         assert max(norm, size) >= 0.6, f.name
 
 
+@pytest.mark.parametrize("m, p", [(1, 2.0), (2, 1.0), (2, 2.0), (2, math.inf)])
+def test_draws_on_long_intervals_are_on_the_ball(m, p):
+    """There the function itself is what is large, which pieces as long as the interval show."""
+    cls = targets.Sobolev(m, p, radius=2.5, domain=(-3.0, 7.0))
+    x = np.linspace(-3, 7, 20_001)
+
+    def norm(values):
+        return np.abs(values).max() if p == math.inf else np.mean(np.abs(values) ** p) ** (1 / p)
+
+    for function in cls.draws(3, 8, key=KEY):
+        values = np.asarray(function(x))
+        found = max(norm(values), norm(np.diff(values, m)) / (x[1] - x[0]) ** m)
+        assert found * 10 ** (1 / p) == pytest.approx(2.5, rel=0.03), function.name
+
+
+def test_the_norm_of_a_line_through_zero_between_equal_ends():
+    """The integral of (x / 20)^2 over [-5, 5] is 5/24."""
+    knots = np.array([-5.0, 5.0])
+    line = targets.PiecewisePolynomial(knots, np.array([[-0.25, 0.05]]))
+    found = targets.Sobolev(1, 2, domain=(-5.0, 5.0)).examine(line)
+    assert found.lower == pytest.approx(math.sqrt(5 / 24), rel=1e-9)
+    assert found.upper == pytest.approx(math.sqrt(5 / 24), rel=1e-9)
+
+
 def test_repeated_integrals_have_the_derivative_that_was_asked_for():
     f = targets.Hoelder(2.5).draw(cells=64, kind=0, key=KEY)
     x = np.linspace(0.01, 0.99, 301)

@@ -83,7 +83,7 @@ def power_integral_of_lines(lines: Lines, p: float) -> float:
     nodes, weights = np.polynomial.legendre.leggauss(8)
     between = a[:, None] + (b - a)[:, None] * (nodes + 1) / 2
     smooth = between**p @ (weights / 2)
-    cells = h * np.where(close | (a == b), smooth, raised / ((p + 1) * gap))
+    cells = h * np.where(close | ~crossed & (a == b), smooth, raised / ((p + 1) * gap))
     return float(cells.sum() * top**p)
 
 
@@ -162,6 +162,11 @@ def cells_of(function: AbstractTarget) -> Cells:
     a, b = (float(end) for end in function.domain)
     if isinstance(function, Data | PiecewisePolynomial):
         points = function.knots
+        if isinstance(function, PiecewisePolynomial) and function.coefficients.shape[1] > 2:
+            # Bounds by chords are close on short cells only.
+            parts = np.arange(-(-_CELLS // (points.size - 1)))
+            inside = points[:-1, None] + np.diff(points)[:, None] * parts / parts.size
+            points = np.append(inside.ravel(), points[-1])
     else:
         points = np.linspace(a, b, _CELLS + 1)
     broken = np.asarray(function.breakpoints, float)

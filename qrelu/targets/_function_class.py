@@ -90,7 +90,8 @@ class AbstractFunctionClass(eqx.Module):
         Values bound suprema and integrals from below, which refutes; the function's own bound on
         its second derivative bounds them from above, which proves. For piecewise polynomials, such
         as `Data` and all draws, both are exact (for `Besov` the one from below, up to the finest
-        wavelets that are seen). Without such a bound the answer is False or None.
+        wavelets that are seen), or closer than 0.2 % where a smooth one is large rather than rough.
+        Without such a bound the answer is False or None.
 
         **Arguments:**
 

@@ -259,5 +259,6 @@ def _on_the_ball(
         return Data(knots, values, name=name)
     slopes = np.diff(values) / np.diff(knots)
     rows = np.stack([values[:-1], slopes], axis=1)
-    rows, size = repeatedly_integrated(knots, rows, order)
+    rows = repeatedly_integrated(knots, rows, order)
+    _, size = size_bounds(cells_of(PiecewisePolynomial(knots, rows)))
     return PiecewisePolynomial(knots, rows * (radius / max(seminorm, size)), name=name)

@@ -224,10 +224,7 @@ class PiecewiseSmooth(AbstractFunctionClass):
         cells = cells_of(smooth)
         gaps = float(np.max(cells.bound * cells.width**2)) / 8
         left = max(self.radius - size_bounds(cells)[1] - gaps, 0.0)
-        knots = smooth.knots
-        if rows.shape[1] > 2:  # the bound on the size is that of chords: not too long ones
-            knots = np.concatenate([knots, np.linspace(a, b, _MOST_KINKS + 1)])
-        knots = np.unique(np.concatenate([knots, places]))
+        knots = np.unique(np.concatenate([smooth.knots, places]))
         knots = knots[np.append(True, np.diff(knots) > 1e-12 * (b - a))]
         knots[-1] = b
         rows = _refined(smooth.knots, rows, knots)

@@ -4,13 +4,11 @@ import math
 
 import numpy as np
 
-from ._piecewise_polynomial import derived, integrated
+from ._piecewise_polynomial import integrated
 
 
-def repeatedly_integrated(
-    knots: np.ndarray, rows: np.ndarray, times: int
-) -> tuple[np.ndarray, float]:
-    """The antiderivative of that order, and a bound on its largest value.
+def repeatedly_integrated(knots: np.ndarray, rows: np.ndarray, times: int) -> np.ndarray:
+    """The antiderivative of that order.
 
     Of all antiderivatives, which differ by polynomials of degree below `times`, the one that is
     small: at every step its mean is taken away, and at the end its projection on them.
@@ -21,14 +19,7 @@ def repeatedly_integrated(
         powers = np.arange(1, rows.shape[1] + 1)
         areas = sum(rows[:, j] * width ** powers[j] / powers[j] for j in range(powers.size))
         rows[:, 0] -= np.sum(areas) / (knots[-1] - knots[0])
-    rows = rows - _projection(knots, rows, times)
-    # |f| at a point of a piece is at most the sum of the sizes of its terms; the chord bound is
-    # closer: the ends, and h^2/8 times the bound on |f''|.
-    second = np.abs(derived(rows, 2))
-    bound = sum(second[:, j] * width**j for j in range(second.shape[1]))
-    ends = sum(rows[:, j] * width**j for j in range(rows.shape[1]))
-    size = np.maximum(np.abs(rows[:, 0]), np.abs(ends)) + bound * width**2 / 8
-    return rows, float(size.max())
+    return rows - _projection(knots, rows, times)
 
 
 def _projection(knots: np.ndarray, rows: np.ndarray, terms: int) -> np.ndarray:

@@ -125,7 +125,7 @@ class Sobolev(AbstractFunctionClass):
             heights = np.append(0.0, np.cumsum(steps * np.diff(knots)))
             function = Data(knots, centered(heights), name=name)
             return Data(knots, function.values * self._factor(function, steps), name=name)
-        rows, _ = repeatedly_integrated(knots, steps[:, None], int(self.smoothness))
+        rows = repeatedly_integrated(knots, steps[:, None], int(self.smoothness))
         function = PiecewisePolynomial(knots, rows, name=name)
         return PiecewisePolynomial(knots, rows * self._factor(function, steps), name=name)
 
