@@ -446,6 +446,13 @@ def test_payloads_of_other_kinds_are_errors_or_functions(kind):
             assert "`decode(code)` must get a code that this package wrote" in str(error)
 
 
+@pytest.mark.parametrize("kind", [1, 5, 10])
+def test_a_payload_that_promises_more_than_it_holds_is_refused_early(kind):
+    """Sixteen bits that announce millions of terms, which would be read from the zeros beyond."""
+    with pytest.raises(ValueError, match="payload ends before what it begins"):
+        codes.decode(codes.Code(kind, (0.0, 1.0), b"\xff\xff", 16))
+
+
 def test_bad_input_gets_a_sentence():
     target = targets.get("exp")
     fitted = families.Polynomial().fit(target, 8, norm=norms.L2())

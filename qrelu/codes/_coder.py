@@ -84,14 +84,21 @@ class Reader:
     def __init__(self, data: bytes):
         self.step = 0.0
         self._decoder = _decoder(data)
+        # What was read cannot be worth more bits than there are, up to rounding.
+        self._left = 8 * len(data) * (1 + _LEAST) + _WORD
 
     def bit(self, value: int, chance: float) -> int:
         """The next bit; `value` is not used."""
-        model = stream.model.Bernoulli(_kept(chance), perfect=False)
+        chance = _kept(chance)
+        model = stream.model.Bernoulli(chance, perfect=False)
         try:
-            return int(self._decoder.decode(model))
+            found = int(self._decoder.decode(model))
         except AssertionError:
             raise ValueError("its payload is no message of this coder") from None
+        self._left += math.log2(chance if found else 1 - chance)
+        if self._left < 0:
+            raise ValueError("its payload ends before what it begins")
+        return found
 
 
 Coder = Writer | Reader
