@@ -1,5 +1,6 @@
 """Interrupted training goes on to the same numbers, and only with its own problem."""
 
+import errno
 import functools
 import os
 import signal
@@ -68,9 +69,22 @@ def test_a_resumed_run_equals_the_undisturbed_one(tmp_path, monkeypatch):
         fit(_net(1), (X, Y), checkpoint=path, **options)
     with pytest.raises(ValueError, match="another problem"):
         fit(_net(), (X, 2 * Y), checkpoint=path, **options)
-    path.write_bytes(path.read_bytes()[:100])
+    whole_file = path.read_bytes()
+    path.write_bytes(whole_file[:-8] + bytes(8))
+    with pytest.raises(ValueError, match="its numbers have changed"):
+        fit(_net(), (X, Y), checkpoint=path, **options)
+    path.write_bytes(whole_file[:100])
     with pytest.raises(ValueError, match="damaged"):
         fit(_net(), (X, Y), checkpoint=path, **options)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device", "a temporary name")
+
+    monkeypatch.setattr("qrelu.training._checkpoint.write_atomically", full)
+    with pytest.raises(OSError, match="'run.ckpt'.* after step 2: No space left on device. Make"):
+        fit(_net(), (X, Y), steps=2, checkpoint=tmp_path / "run.ckpt")
 
 
 def test_a_checkpoint_belongs_to_one_optimizer_loss_and_model(tmp_path):

@@ -154,6 +154,21 @@ def test_a_schedule_of_falling_bits():
         assert np.array_equal(leaf * 16, np.round(leaf * 16))
 
 
+def test_the_best_of_a_schedule_is_the_best_on_its_last_grid():
+    # Float networks do better than any on two bits: they are no candidates.
+    rules = [(0, None), (120, AbsMax(2))]
+    options = dict(optimizer=optax.adam(3e-2), steps=180, every=30, quantizer=rules)
+    result = fit(_net(), (X, Y), validation=(X, Y), **options)
+    assert min(result.evaluations[:4]) < min(result.evaluations[4:])
+    served = np.asarray(realize(result.model, X[:, None]))[:, 0]
+    assert result.error == pytest.approx(np.mean(np.square(served - Y)), rel=1e-9)
+    assert result.error == min(result.evaluations[4:])
+    # Patience does not end training before the last grid.
+    options["optimizer"] = optax.set_to_zero()
+    still = fit(_net(), (X, Y), validation=(X, Y), patience=1, **options)
+    assert still.stopped == "no improvement" and still.evaluated[-1] == 150
+
+
 def test_the_state_of_each_epoch_sees_every_point_once():
     seen = []
 

@@ -30,6 +30,9 @@ RANDOM = training.RandomReLUDictionary
         ((np.array([1, None]), [1, 2]), TypeError, "x of type object"),
         (([[1.0], [1.0, 2.0]], [1, 2]), ValueError, "rows of one length; those of x"),
         ((lambda x: 1j * x, RULE), TypeError, "y of type complex"),
+        ((np.exp, (0, 1)), TypeError, "got tuple of ufunc, tuple"),
+        ([X, Y, Y], TypeError, "got list of ndarray, ndarray, ndarray"),
+        ("exp", TypeError, "got str. Get a target by name"),
     ],
 )
 @pytest.mark.parametrize("call", [training.fit, training.fit_least_squares])
@@ -70,6 +73,11 @@ def test_numbers_of_numpy_are_numbers():
     "call, error, match",
     [
         (lambda: training.fit(NET, (X, Y), checkpoint="."), ValueError, "a folder"),
+        (
+            lambda: training.fit(NET, (X, Y), steps=5, quantizer=[(0, None), (5, AbsMax(4))]),
+            ValueError,
+            "below the 5 of training; got 5",
+        ),
         (
             lambda: training.fit_shallow(targets.get("sines2d"), 4, key=KEY),
             ValueError,

@@ -101,6 +101,18 @@ def test_models_that_want_more_than_a_point():
     fit(eqx.nn.inference_mode(model), (X, Y), steps=1)
 
 
+class _Mute(eqx.Module):
+    weight: jax.Array
+
+    def __call__(self, x):
+        raise RuntimeError
+
+
+def test_models_that_fail_without_a_word():
+    with pytest.raises(ValueError, match="raised RuntimeError. Bind"):
+        fit(_Mute(jnp.ones(1)), (X, Y), steps=1)
+
+
 @pytest.mark.parametrize("call", [fit, fit_least_squares])
 def test_complex_models(call):
     model = eqx.nn.Linear(1, 1, dtype=jnp.complex64, key=jax.random.key(0))

@@ -45,9 +45,17 @@ def save(
     """Write the arrays of `tree` and of the log, in one step."""
     arrays = {f"leaf.{i}": _numbers(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
     arrays |= {f"log.{name}": np.array(array, order="C") for name, array in log.items()}
-    note = json.dumps({"run": run, "step": step, "stopped": stopped})
-    data = safetensors.numpy.save(arrays, metadata={"format": _FORMAT, "note": note})
-    write_atomically(path, data)
+    note = {"run": run, "step": step, "stopped": stopped, "arrays": fingerprint(arrays)}
+    data = safetensors.numpy.save(arrays, metadata={"format": _FORMAT, "note": json.dumps(note)})
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"`fit(checkpoint={path.name!r})` could not be written after step {step}: "
+            f"{error.strerror}. Make room, or name a file elsewhere. A checkpoint that was there "
+            "is whole: the same call goes on from it",
+        ) from error
 
 
 def load(path: pathlib.Path, run: str, like: Any) -> tuple[int, Any, dict[str, np.ndarray], str]:
@@ -59,6 +67,8 @@ def load(path: pathlib.Path, run: str, like: Any) -> tuple[int, Any, dict[str, n
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         meta = header.get("__metadata__", {})
         note = json.loads(meta["note"]) if meta.get("format") == _FORMAT else None
+        if note is not None and note.get("arrays") != fingerprint(arrays):
+            raise ValueError("its numbers have changed")
     except (safetensors.SafetensorError, ValueError) as error:
         raise ValueError(
             f"`{call}` must be a checkpoint of training; this file is damaged or of another kind "

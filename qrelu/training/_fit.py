@@ -66,8 +66,9 @@ def fit(
     - `where`, `backward`: which parameters get the grid, and through which weights gradients
         flow, as in `quantizers.wrap`.
     - `validation`: data that are not trained on, in the same form; the model that does best on
-        them is returned.
-    - `patience`: evaluations without improvement after which training stops.
+        them is returned, with a schedule the one that does best on its last grid.
+    - `patience`: evaluations without improvement after which training stops, with a schedule those
+        on its last grid.
     - `every`: steps between evaluations, and between signs of life.
     - `mask`: which entries may change, from `networks.mask`.
     - `key`: decides the order of the points and stochastic rounding; the same key gives the same

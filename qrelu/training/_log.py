@@ -23,11 +23,17 @@ class Log:
         """The losses of some steps."""
         self.history.append(losses)
 
-    def evaluate(self, step: int, losses: Any, parameters: Any) -> None:
-        """A validation, and the parameters that it was of."""
+    def evaluate(self, step: int, losses: Any, parameters: Any, begun: int) -> None:
+        """A validation, and the parameters that it was of; their grid holds from `begun` on.
+
+        What did well on another grid, or in float, says nothing of this one: the best of all is
+        sought anew.
+        """
         losses = np.asarray(losses, dtype=np.float64)
         if self.evaluated and self.evaluated[-1] == step:
             return  # a run that goes on from its last step
+        if self.evaluated and self.evaluated[-1] < begun:
+            self.best_loss, self.since = np.full_like(self.best_loss, np.inf), 0
         better = losses < self.best_loss
         self.evaluations.append(losses)
         self.evaluated.append(step)

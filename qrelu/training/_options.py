@@ -55,6 +55,12 @@ class Options:
             )
         if any(a >= b for a, b in zip(starts[:-1], starts[1:], strict=True)):
             raise ValueError(f"`fit(quantizer=...)` must have increasing steps; got {starts}.")
+        if starts[-1] >= self.steps:
+            raise ValueError(
+                f"`fit(quantizer=...)` must have steps below the {self.steps} of training; got "
+                f"{starts[-1]}, from which on no step would see the grid. Take fewer steps before "
+                "it or more in all."
+            )
         for start, q in pairs:
             if isinstance(q, LSQ | LearnedStep):
                 raise TypeError(
@@ -71,6 +77,10 @@ class Options:
     def grid(self, step: int) -> Any:
         """The quantizer of a step."""
         return [q for first, q in self.schedule if first <= step][-1]
+
+    def begun(self, step: int) -> int:
+        """The step from which on the quantizer of a step holds."""
+        return [first for first, _ in self.schedule if first <= step][-1]
 
     def until(self, step: int) -> int:
         """Where a dispatch from this step on ends: an evaluation, another grid, or the end."""

@@ -51,13 +51,17 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
         one = isinstance(function, AbstractTarget) and function.dimension == 1
         inputs = x[:, 0] if one else x
         y = _numbers(call, "y", function(inputs))
-    elif isinstance(data, tuple | list) and len(data) == 2:
+    elif isinstance(data, tuple | list) and len(data) == 2 and not callable(data[0]):
         x, y = (_numbers(call, word, part) for word, part in zip("xy", data, strict=True))
         w = np.full(len(x), 1 / max(len(x), 1)) if x.ndim else np.zeros(0)
     else:
+        got = type(data).__name__
+        if isinstance(data, tuple | list) and data:
+            got += f" of {', '.join(type(part).__name__ for part in data[:3])}"
         raise TypeError(
             f"`{call}` must be arrays (x, y), a target, or a pair of a function and a quadrature; "
-            f"got {type(data).__name__}. Wrap a function in `targets.Function`."
+            f"got {got}. Get a target by name with `targets.get`, or wrap a function in "
+            "`targets.Function`."
         )
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
         raise ValueError(
@@ -113,7 +117,8 @@ def _numbers(call: str, word: str, part: Any) -> np.ndarray:
 
 def is_pair(data: Any) -> bool:
     """Whether this is a function with a quadrature."""
-    return isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], AbstractQuadrature)
+    pair = isinstance(data, tuple | list) and len(data) == 2
+    return pair and isinstance(data[1], AbstractQuadrature)
 
 
 def _inputs(model: Any) -> int | None:

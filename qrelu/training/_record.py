@@ -15,7 +15,7 @@ class FitResult(NamedTuple):
     **Attributes:**
 
     - `model`: the model as it is served: with values on the grid if a quantizer was given, the
-        best one by validation if there were validation data, otherwise the last one.
+        best one by validation (on the last grid) if there were such data, otherwise the last one.
     - `latent`: the same model with the trained numbers under the grid.
     - `history`: the loss before every step, of its batch, shape (steps,) or (steps, members).
     - `evaluations`: the validation losses, shape (evaluations,) or (evaluations, members), and

@@ -72,7 +72,8 @@ def run(
     finite = jnp.isfinite(evaluate(setting, state.parameters, problem))
     last = _chosen(finite, state.parameters, state.previous)
     if held is not None:
-        log.evaluate(step, evaluate(setting, last, held), last)
+        begun = options.begun(max(step - 1, 0))
+        log.evaluate(step, evaluate(setting, last, held), last, begun)
         last = log.best
     history, steps = log.whole(members)
     model, latent = served(setting, last), eqx.combine(last, rest)
@@ -116,8 +117,9 @@ def _trained(
         while step < options.steps and not log.stopped:
             now = _with_grid(setting, options, step)
             if held is not None and step % options.every == 0:
-                log.evaluate(step, evaluate(now, state.parameters, held), state.parameters)
-                if log.exhausted(options.patience):
+                losses, begun = evaluate(now, state.parameters, held), options.begun(step)
+                log.evaluate(step, losses, state.parameters, begun)
+                if begun == options.schedule[-1][0] and log.exhausted(options.patience):
                     log.stopped = "no improvement"
                     break
             state, step = _dispatched(now, state, log, step, options)
@@ -236,10 +238,16 @@ def _check_call(model: Any, problem: Any, members: int) -> None:
     except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         raise ValueError(
             "`fit(model, data)` must get a model that maps one point to its values: "
-            f"`model(x[0])`, with a point of shape {point.shape}, raised {type(error).__name__}: "
-            f"{str(error).splitlines()[0]} Bind what else it needs first, for example with "
+            f"`model(x[0])`, with a point of shape {point.shape}, raised {type(error).__name__}"
+            f"{_said(error)}. Bind what else it needs first, for example with "
             "`equinox.nn.inference_mode`."
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """The first line of what an error says, if it says anything."""
+    lines = str(error).splitlines()
+    return f": {lines[0].rstrip('. ')}" if lines else ""
 
 
 def _warn_of_single_levels(models: Any, latent: Any, members: int) -> None:
