@@ -282,3 +282,24 @@ def test_rational_functions_are_those_of_scipy_and_know_their_poles():
     )
     np.testing.assert_allclose(pole.poles, [0.5], atol=1e-14)
     assert not pole.bounded
+
+
+@pytest.mark.parametrize(
+    "fn, domain, breakpoints",
+    [
+        (lambda x: np.abs(x - 1.234567) - 0.3 * x, (-3.0, 7.0), (1.234567,)),
+        (lambda x: np.cos(80 * x), (0.0, 1.0), ()),
+        (np.sqrt, (0.0, 1.0), ()),
+    ],
+    ids=["kink", "cos 80x", "sqrt"],
+)
+def test_quotients_of_more_terms_are_no_worse(fn, domain, breakpoints):
+    """Few terms of the algorithm alone may be farther away than half the range of the function."""
+    target = targets.Function(fn, domain, breakpoints=breakpoints, name="f")
+    values = fn(np.linspace(*domain, 10_001))
+    errors = [
+        float(SUP.distance(families.Rational().fit(target, size, norm=SUP).function, target))
+        for size in (3, 6, 12, 24, 39, 60, 75)
+    ]
+    assert errors[0] <= 0.51 * np.ptp(values)  # a value that a sample has
+    assert all(after <= 1.5 * before for before, after in zip(errors, errors[1:], strict=False))

@@ -329,3 +329,17 @@ def test_free_knots_that_meet_at_a_jump_let_the_spline_jump(order, declared):
     assert np.log2(errors[1] / errors[2]) > order - 0.2 and errors[2] < 1e-4
     rounded = families.Quantized(family, families.Bits(24)).round(fitted, target, norm=norms.L2())
     assert float(norms.L2().distance(rounded.function, target)) < 1e-3
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("places", [(0.3, 1.0), (0.0, 0.0, 1.0), (1.0, 1.0), (1e-17, 1 - 1e-17)])
+def test_knots_that_were_rounded_to_an_end_leave_the_value_there(order, places):
+    """On [-3, 7] places within a few units of 1 - 1e-16 are the end itself."""
+    spline = families.BSplines(
+        coefficients=np.arange(1.0, len(places) + order + 1),
+        places=np.array(places),
+        domain=(-3.0, 7.0),
+        order=order,
+    )
+    near = spline(np.array([-3 + 1e-12, 7 - 1e-12]))
+    np.testing.assert_allclose(spline(np.array([-3.0, 7.0])), near, rtol=1e-9)

@@ -42,15 +42,28 @@ class BSplines(AbstractIntervalFormula):
             inner = np.clip(a + (b - a) * np.sort(self.places), a, b)
         return np.concatenate([np.full(self.order, a), inner, np.full(self.order, b)])
 
+    def _supported(self) -> tuple[np.ndarray, np.ndarray]:
+        """Knots and coefficients without those of B-splines that are zero inside.
+
+        Rounding can bring an inner knot to an end of the domain; at the end itself such a B-spline
+        would be all that counts.
+        """
+        knots, order = self._knots(), self.order
+        inner = knots[order:-order]
+        first = int(np.count_nonzero(inner == knots[0]))
+        last = int(np.count_nonzero(inner == knots[-1]))
+        count = self.coefficients.size
+        return knots[first : knots.size - last], self.coefficients[first : count - last]
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """The values at `x`, by de Boor's recurrence; at a jump those of the piece on the right."""
         x = np.asarray(x, np.float64)
+        knots, coefficients = self._supported()
         if self.order == 1:
-            piece = np.searchsorted(self._knots()[1:-1], x, side="right")
-            return self.coefficients[piece]
+            return coefficients[np.searchsorted(knots[1:-1], x, side="right")]
         from scipy.interpolate import BSpline
 
-        return BSpline(self._knots(), self.coefficients, self.order - 1)(x)
+        return BSpline(knots, coefficients, self.order - 1)(x)
 
     @property
     def breakpoints(self) -> np.ndarray:

@@ -20,6 +20,8 @@ _TERM = 3
 _SAMPLES = 200
 # Relative accuracy at which the algorithm stops by itself: beyond, it fits rounding by poles.
 _ACCURACY = 1e-14
+# An error of this share of the largest value is left to rounding.
+_REACHED = 1e-12
 # Terms beyond: the algorithm takes time of their fourth power, and float64 is reached long before.
 _MOST = 100
 
@@ -29,9 +31,10 @@ class Rational(AbstractFamily):
 
     A term has a support point, a value and a weight; a size that is no multiple of three leaves
     one or two parameters unused and says so. The algorithm is greedy and aims at the sup norm; the
-    same quotient serves every norm. Where it has a pole in the interval, one with fewer terms is
-    taken, and `notes` says it. Analytic functions with singular points on the interval are met at
-    the rate $e^{-c \sqrt m}$, so there is no exponent of M; see the verdict of a fit.
+    same quotient serves every norm. Where it has a pole in the interval, or is farther away than a
+    constant, one with fewer terms is taken, and `notes` says it. Analytic functions with singular
+    points on the interval are met at the rate $e^{-c \sqrt m}$, so there is no exponent of M; see
+    the verdict of a fit.
 
     **Reference:** [nakatsukasa2018].
     """
@@ -48,7 +51,7 @@ class Rational(AbstractFamily):
 
     @property
     def minimum_size(self) -> int:
-        """Three: a constant, which takes the value at its support point."""
+        """Three: a constant, the value at its support point."""
         return _TERM
 
     def pieces(self, size: int) -> int:
@@ -92,27 +95,42 @@ class Rational(AbstractFamily):
         function = _without_poles(points, wanted)
         terms = function.places.size
         if terms < wanted:
-            notes.append(f"{terms} of {wanted} terms: more change nothing or have a pole inside")
+            why = "more change nothing, are worse or have a pole inside"
+            notes.append(f"{terms} of {wanted} terms: {why}")
         return Approximant(function, 1, 64.0, function.connectivity, notes="; ".join(notes))
 
 
 def _without_poles(points: Quadrature, wanted: int) -> Barycentric:
-    """The best quotient without poles of the most terms for which one is found."""
+    """The best quotient without poles of as many terms as there are any, a constant at worst."""
     a, b = points.lower, points.upper
     even = chebyshev_mesh(a, b, _SAMPLES)
     # Close samples at the ends of a smooth target breed poles; at singular points they are needed.
     samples = [even, np.unique(np.concatenate([even, points.mesh]))]
     judge = np.unique(np.concatenate([chebyshev_mesh(a, b, 4 * _SAMPLES + 1), points.mesh]))
     values = points.function(judge)
-    for terms in range(wanted, 0, -1):
-        found = [_aaa(points, x, terms) for x in samples]
-        usable = [function for function in found if function.bounded]
-        if usable:
-            errors = [np.max(np.abs(function(judge) - values)) for function in usable]
-            return usable[int(np.argmin(errors))]
-    raise ValueError(
-        "`Rational().fit(target, size, norm=...)` must find a quotient without poles in the "
-        "interval; the algorithm found none. Use a family of splines."
+    middle = int(np.argmin(np.abs(values - (values.max() + values.min()) / 2)))
+    best = _constant(points, judge[middle], values[middle])
+    least = float(np.max(np.abs(values - values[middle])))
+    for terms in range(wanted, 1, -1):
+        for function in (_aaa(points, x, terms) for x in samples):
+            error = math.inf
+            if function.bounded:
+                error = float(np.max(np.abs(function(judge) - values)))
+            if error < least:
+                best, least = function, error
+        # Where the algorithm removed terms that cancelled, fewer of them may be better.
+        if best.places.size >= terms or least <= _REACHED * points.scale:
+            break
+    return best
+
+
+def _constant(points: Quadrature, place: float, value: float) -> Barycentric:
+    a, b = points.lower, points.upper
+    return Barycentric(
+        places=np.array([(place - a) / (b - a)]),
+        values=np.array([value]),
+        weights=np.ones(1),
+        domain=(a, b),
     )
 
 
