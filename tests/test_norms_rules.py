@@ -26,6 +26,7 @@ def test_ways_to_say_a_box():
         GaussLegendre(((0, 1), (0, 1)), cells=2),
         GaussLegendre(((0, 0), (1, 1)), cells=2),
         GaussLegendre((np.zeros(2), np.ones(2)), cells=2),
+        GaussLegendre((0, 1), cells=np.array([2, 2]), points=np.array(5)),
     ]
     for box in boxes:
         assert box.dimension == 2 and np.array_equal(box.nodes, boxes[0].nodes)
@@ -60,6 +61,7 @@ def test_quasi_monte_carlo_converges_faster_than_random():
         (lambda: GaussLegendre("unit"), "interval"),
         (lambda: GaussLegendre(((0, 2), (1, 3))), "two ways"),
         (lambda: GaussLegendre((0, 1), cells=0), "positive"),
+        (lambda: GaussLegendre((0, 1), cells=np.array(2.0)), "positive"),
         (lambda: GaussLegendre((0, 1), points=True), "positive|Type-check"),
         (lambda: GaussLegendre(((0, 1),) * 3, cells=(2, 2)), "3 axes"),
         (lambda: GaussLegendre(((0, 1),) * 10, cells=10), "at most"),

@@ -1,6 +1,6 @@
 """Quadrature rules in any dimension: nodes and weights that a user chooses."""
 
-import numbers
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +45,10 @@ class GaussLegendre(AbstractQuadrature):
     weights: Float[np.ndarray, " n"]
 
     def __init__(
-        self, domain: Any, cells: int | Sequence[int] = 1, points: int | Sequence[int] = 5
+        self,
+        domain: Any,
+        cells: int | Sequence[int] | np.ndarray = 1,
+        points: int | Sequence[int] | np.ndarray = 5,
     ):
         r"""**Arguments:**
 
@@ -123,11 +126,14 @@ class QuasiMonteCarlo(AbstractQuadrature):
 
 
 def _per_axis(name: str, value: Any, d: int) -> list[int]:
-    given = list(value) if isinstance(value, Sequence | np.ndarray) else [value] * d
-    whole = all(isinstance(n, numbers.Integral) and not isinstance(n, bool) for n in given)
-    if len(given) != d or not whole or min(given) < 1:
+    given = list(value) if np.iterable(value) else [value] * d
+    try:
+        whole = [operator.index(n) for n in given]
+    except TypeError:
+        whole = []
+    if len(whole) != d or min(whole) < 1 or any(isinstance(n, bool) for n in given):
         raise ValueError(
             f"`{name}` must be a positive whole number, or one for each of the {d} axes; got "
             f"{value!r}."
         )
-    return [int(n) for n in given]
+    return whole
