@@ -179,3 +179,15 @@ def test_the_bits_of_a_network_for_the_exponential():
     for accuracy, most in ((1e-3, 200), (1e-4, 480), (3e-5, 800)):
         found = codes.shortest(families.FreeKnot(), targets.get("exp"), accuracy)
         assert found.error <= accuracy and found.bits <= most
+
+
+@pytest.mark.parametrize("spare", [1.2, 1.8])
+def test_an_accuracy_near_the_error_of_the_largest_size_is_reached(monkeypatch, spare):
+    """A sawtooth's Fourier sum of K frequencies misses it by sqrt(1 / (2 pi^2 K)), nearly."""
+    monkeypatch.setattr("qrelu.codes._shortest._LARGEST", 64)
+    sawtooth = targets.Function(lambda x: 1.0 * x, (0.0, 1.0), name="sawtooth")
+    accuracy = spare / math.sqrt(2 * math.pi**2 * 31.5)
+    found = codes.shortest(families.Fourier(), sawtooth, accuracy)
+    assert found.error <= accuracy
+    with pytest.raises(ValueError, match="an accuracy that fourier reaches"):
+        codes.shortest(families.Fourier(), sawtooth, accuracy / spare / 1.2)

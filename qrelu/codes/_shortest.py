@@ -199,10 +199,10 @@ def _by_sizes(
     enough = (_SPARE if chooses else 1.0) * accuracy
     codes: list[Code] = []
 
-    def tried(size: int) -> float:
+    def tried(size: int, within: float = enough) -> float:
         fitted = family.fit(target, size, norm=norm, key=key)
         error = distance(fitted.function, target, norm)
-        if error < enough:
+        if error < within:
             if fitted.quantizer is not None:
                 codes.append(encode(fitted))
             else:
@@ -217,9 +217,12 @@ def _by_sizes(
             break
         # The error falls at least by as much as it did, to the power of a few; else never mind.
         steps = math.log2(_LARGEST / size)
-        hopeless = size >= _SETTLED and error * min(error / last, 1.0) ** (2 * steps) > enough
+        hopeless = size >= _SETTLED and error * min(error / last, 1.0) ** (2 * steps) > accuracy
         if steps <= 0 or hopeless:
-            return None
+            if error >= accuracy:
+                return None
+            tried(size, accuracy)
+            break
         size, last = min(2 * size, _LARGEST), error
     if in_plane:
         _more_terms(tried, size, codes)
