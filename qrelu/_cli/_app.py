@@ -19,11 +19,15 @@ _OPTIONS = (
     (r"For a function of your own use `targets\.Function`", "Your own is module:function"),
     (r"`targets\.load\(('[^`]*')\)`", r"`--target \1`"),
     (r"Pass `missing=\"drop\"` to leave them out", "Add `--missing drop` to leave them out"),
+    (r"`TheoryStep\(gamma=\.\.\.\)` must be (.*) or None", r"`--bits theory:RATE` must have \1"),
     (r"`TheoryStep\(gamma=([\d.]+)\)`", r"`--bits theory:\1`"),
     (r"`TheoryStep\(\)`", "`--bits theory`"),
+    (r"`targets\.get_class\(('[^`]*')\)`", r"`--class \1`"),
+    (r"`Study\(targets=\.\.\.\)` must hold classes", "`--class` must name classes"),
+    (r"`Study\(draws=\.\.\.\)`", "`--draws`"),
     (r"`Study\((size|seed|target)s=\.\.\.\)`", r"`--\1`"),
     (r"`Study\(families=\.\.\.\)`", "`--family`"),
-    (r"`(?:Bits\(bits\)|TheoryStep\(gamma=\.\.\.\))`", "`--bits`"),
+    (r"`Bits\(bits\)`", "`--bits`"),
     (r"`Study\.run\((.*?)\)`", r"`--out \1`"),
     (r"`(?:Data|read_data|targets\.read_data)\(([xy])=\.\.\.\)`", r"`--\1`"),
     (r"`(?:targets\.)?read_data\((.*?)\)`", "`--data`"),
@@ -159,6 +163,15 @@ def ends_of(option: str, texts: tuple[str, str], count: int | None = None) -> tu
             )
     lower, upper = (np.broadcast_to(np.array(numbers), (most,)).copy() for numbers in found)
     return lower, upper
+
+
+def check_single(option: str, name: str) -> None:
+    """An error for several names in one, which other options take."""
+    if "," in name:
+        each = " ".join(f"{option} {part.strip()}" for part in name.split(","))
+        raise ValueError(
+            f"`{option}` must be one name each time; got {name!r}. Repeat it: `{each}`."
+        )
 
 
 def dump(value) -> None:

@@ -15,6 +15,19 @@ def classes(names: Sequence[str] | None) -> list[Any]:
     return [targets.get_class(name) for name in names or ()]
 
 
+def check_theory(bits: str | None, found: Sequence[Any]) -> None:
+    """An error for a step that follows the rate of one function."""
+    from ..bounds import encoding_rate
+
+    if "theory" in (word.strip().lower() for word in (bits or "").split(",")):
+        first = found[0]
+        raise ValueError(
+            "`--bits theory` must have the rate to keep of a class, since its draws have several; "
+            f"got {bits!r}. Give it: `--bits theory:{encoding_rate(first).gamma:g}` has the "
+            f"encoding rate of {first.name}."
+        )
+
+
 def heading(target, norm: str, draws: int) -> str | None:
     """The line above the tables of a class, None for a function."""
     if not hasattr(target, "definition"):

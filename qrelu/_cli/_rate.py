@@ -14,13 +14,14 @@ from ._app import (
     INTERRUPTED,
     RUNNING,
     USAGE,
+    check_single,
     dump,
     ends_of,
     fail,
     sentences,
     use_float64,
 )
-from ._classes import CLASS_BITS, CLASS_SIZES, classes
+from ._classes import CLASS_BITS, CLASS_SIZES, check_theory, classes
 from ._known import known as show_known
 from ._rate_tables import print_tables
 from ._targets import FAMILIES, PLANE, TRAINED, counted, family_named, serves, serving
@@ -153,6 +154,8 @@ def rate(
         default = TARGETS_OF_SEARCHES if _searched(family or ()) else TARGETS
         found = [] if alone else _targets(target, default, domain, data, x, y, missing)
         found += classes(function_class)
+        if alone:
+            check_theory(bits, found)
         if not family:
             several = all(item.dimension > 1 for item in found)
             family = list(SEVERAL if several else FAMILIES)
@@ -269,6 +272,8 @@ def _targets(
         )
     box = (0.0, 1.0) if domain is None else _box(domain)
     for name in names or (() if data is not None else default):
+        if ":" not in name:
+            check_single("--target", name)
         found.append(targets.load(name, box) if ":" in name else targets.get(name))
         if name in own and domain is not None and not np.array_equal(found[-1].domain, box):
             raise ValueError(

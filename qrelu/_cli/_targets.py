@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ._app import ASKING, USAGE, console, dump, sentences
+from ._app import ASKING, USAGE, check_single, console, dump, sentences
 
 # Networks, which commands show by default, and the others; a test compares them with the library.
 FAMILIES = ("free-knot", "uniform-knot", "dyadic-tree")
@@ -128,8 +128,10 @@ def counted(variables: int) -> str:
 def family_named(name: str, families, variables: int = 1):
     """The family of that name; `trained:lm:4` has depth 4."""
     if name.startswith(TRAINED):
+        check_single("--family", name)
         return _trained(name)
     if name not in (*FAMILIES, *CLASSICS, *PLANE):
+        check_single("--family", name)
         raise ValueError(
             f"`--family` must be one of {', '.join(serving(1))}, or for functions of two variables "
             f"one of {', '.join(PLANE)}; got {name!r}."
