@@ -79,7 +79,8 @@ def orthogonal_greedy(
     $\rho(x - t)$ and $\rho(t - x)$.
 
     ```python
-    dictionary = training.ReLUDictionary.product([1, -1], np.linspace(-2, 2, 801))
+    # Neurons that look to the right and to the left, with a kink in every thousandth.
+    dictionary = training.ReLUDictionary.product([1, -1], np.linspace(-1, 1, 2001))
     rule = norms.GaussLegendre((0, 1), cells=400, points=5)
     result = training.orthogonal_greedy(
         lambda x: np.sin(2 * np.pi * x), dictionary, 2 ** np.arange(1, 9), quadrature=rule

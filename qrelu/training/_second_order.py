@@ -40,9 +40,9 @@ def fit_least_squares(
     ```
 
     Makes $\sum_i w_i |R(x_i) - y_i|^2$ small by a method that uses all first derivatives at once:
-    few and expensive steps, for models of up to a few thousand parameters. It finds a local
-    optimum, from which no small change leads down; `fit_deep` and `fit_shallow` search for
-    better ones.
+    few and expensive steps, for models of up to a few thousand parameters. It ends in a local
+    optimum, or where kinks lie on points of the data and no step of the method leads down;
+    `fit_deep` and `fit_shallow` search for better ones.
 
     **Arguments:**
 
@@ -112,24 +112,8 @@ def _run(
     model: Any, data: Any, steps: int, solver: Any, project: bool, mask: Any, ensemble: bool
 ) -> FitResult:
     begun = time.perf_counter()
-    check_whole("fit_least_squares", "steps", steps)
-    if solver is None:
-        solver = Marquardt()
-    if not isinstance(solver, optx.AbstractLeastSquaresSolver):
-        raise TypeError(
-            "`fit_least_squares(solver=...)` must be a least-squares solver of optimistix; got "
-            f"{type(solver).__name__}. Use, for example, `optimistix.Dogleg(1e-8, 1e-8)`."
-        )
-    if project and not isinstance(model, ReLUNetwork):
-        raise TypeError(
-            "`fit_least_squares(project=True)` must get a `ReLUNetwork`, whose last layer is "
-            f"linear; got {type(model).__name__}. `networks.from_mlp` makes one of a `MLP`."
-        )
-    if project and len(model.weights) < 2:
-        raise ValueError(
-            "`fit_least_squares(project=True)` must get a network with a hidden layer; got the "
-            f"widths {model.widths}."
-        )
+    solver = Marquardt() if solver is None else solver
+    _check(model, steps, solver, project)
     with jax.enable_x64(True):
         parameters, rest = eqx.partition(jax.tree.map(_in_float64, model), eqx.is_inexact_array)
         members = _members(parameters, ensemble)
@@ -176,6 +160,26 @@ def _run(
             "float64", steps=steps, solver=type(solver).__name__, project=project, loss="2"
         ),
     )
+
+
+def _check(model: Any, steps: Any, solver: Any, project: bool) -> None:
+    """Errors for what cannot be solved."""
+    check_whole("fit_least_squares", "steps", steps)
+    if not isinstance(solver, optx.AbstractLeastSquaresSolver):
+        raise TypeError(
+            "`fit_least_squares(solver=...)` must be a least-squares solver of optimistix; got "
+            f"{type(solver).__name__}. Use, for example, `optimistix.Dogleg(1e-8, 1e-8)`."
+        )
+    if project and not isinstance(model, ReLUNetwork):
+        raise TypeError(
+            "`fit_least_squares(project=True)` must get a `ReLUNetwork`, whose last layer is "
+            f"linear; got {type(model).__name__}. `networks.from_mlp` makes one of a `MLP`."
+        )
+    if project and len(model.weights) < 2:
+        raise ValueError(
+            "`fit_least_squares(project=True)` must get a network with a hidden layer; got the "
+            f"widths {model.widths}."
+        )
 
 
 @eqx.filter_jit
