@@ -455,6 +455,7 @@ def test_a_payload_that_promises_more_than_it_holds_is_refused_early(kind):
 
 def test_bad_input_gets_a_sentence():
     target = targets.get("exp")
+    far = targets.Function(np.sin, (-3, 7), name="f")
     fitted = families.Polynomial().fit(target, 8, norm=norms.L2())
     for call, match in (
         (lambda: codes.encode(np.sin), "must get an Approximant, a formula"),
@@ -481,6 +482,8 @@ def test_bad_input_gets_a_sentence():
             r"f\(0.5\) is inf",
         ),
         (lambda: codes.lipschitz_path(np.sin, math.nan), "must lie in"),
+        (lambda: codes.lipschitz_path(math.sin, 0.1), "must take an array of points.*TypeError"),
+        (lambda: codes.lipschitz_path(far, 0.1), r"on \[0, 1\]; `f` lives on \(-3.0, 7.0\)"),
         (lambda: codes.curve(families.FreeKnot(), target, [0.1, math.nan]), "number; got nan"),
         (lambda: codes.encode(fitted, target=target, accuracy=math.nan), "number; got nan"),
         (lambda: codes.shortest(families.Fourier(), target, 1e-6), "does not with the sizes"),

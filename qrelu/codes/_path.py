@@ -6,6 +6,7 @@ import numpy as np
 
 from ..bounds import lipschitz_bits
 from ..families import BSplines
+from ..targets import AbstractTarget
 from ._code import REAL, Code
 
 PATH = 32
@@ -39,14 +40,20 @@ def lipschitz_path(function: Any, accuracy: Any) -> Code:
     **Raises:**
 
     - `TypeError`: for what is no function, and an accuracy that is no number.
-    - `ValueError`: for an accuracy out of range, values that are not finite, $f(0) \ne 0$, or a
-      slope above 1 between two of the points.
+    - `ValueError`: for an accuracy out of range, a target on another interval, values that are not
+      finite, $f(0) \ne 0$, or a slope above 1 between two of the points.
 
     **Reference:** classical (Kolmogorov and Tikhomirov); derived, above the code.
     """
     if not callable(function):
         raise TypeError(
             f"`lipschitz_path(function, accuracy)` must get a function; got {function!r}."
+        )
+    if isinstance(function, AbstractTarget) and tuple(np.ravel(function.domain)) != (0.0, 1.0):
+        raise ValueError(
+            "`lipschitz_path(function, ...)` must get a function on [0, 1]; `"
+            f"{function.name}` lives on {function.domain}. Scale it: (f(a + (b - a) x) - f(a)) / "
+            "(b - a) has the same Lipschitz constant."
         )
     if isinstance(accuracy, bool) or not isinstance(accuracy, REAL):
         raise TypeError(
@@ -61,7 +68,14 @@ def lipschitz_path(function: Any, accuracy: Any) -> Code:
     if count > _MOST:
         raise ValueError(f"`lipschitz_path(accuracy=...)` must be at least 2^-24; got {accuracy}.")
     points = np.arange(count + 1) / count
-    values = np.asarray(function(points), np.float64)
+    try:
+        values = np.asarray(function(points), np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`lipschitz_path(function, ...)` must take an array of points and return numbers; it "
+            f"raised {type(error).__name__}: {error}. Write it with `numpy` instead of `math`, or "
+            "wrap it in `numpy.vectorize`."
+        ) from error
     if values.shape != points.shape:
         raise ValueError(
             f"`lipschitz_path(function, ...)` must return numbers of the shape {points.shape}, "
