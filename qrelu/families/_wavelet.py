@@ -22,7 +22,7 @@ BOUNDARIES = ("reflected", "periodic")
 
 
 class Wavelet(AbstractFamily):
-    r"""The M largest coefficients in an orthonormal wavelet basis: best M-term in $L^2$.
+    r"""The M largest coefficients in orthonormal wavelets: best M-term approximation in $L^2$.
 
     Haar wavelets are orthonormal on the interval as they are, and their coefficients are exact
     integrals of the target. For Daubechies wavelets the boundary is a choice: `"reflected"`
@@ -40,7 +40,10 @@ class Wavelet(AbstractFamily):
     to an error of about 1e-7 of the jump in $L^2$.
 
     Which terms were taken costs bits, which `bits` counts. A coefficient that is zero up to
-    rounding is not counted. The same terms serve every norm; they are best in $L^2$.
+    rounding is not counted. The same terms serve every norm. They are best in $L^2$, with the
+    boundary `"reflected"` in that of twice the interval: on the interval, where wavelets that reach
+    beyond an end are not orthogonal, the error is at most the root of the sum of the squares of
+    the coefficients left out, and among the first few terms one more can make it a little larger.
 
     **Arguments:**
 
