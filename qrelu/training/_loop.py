@@ -89,18 +89,15 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
         )
         if mask is not None:
             updates = jax.tree.map(jnp.multiply, updates, mask)
-        moved = optax.apply_updates(state.parameters, updates)
         alive = state.alive & jnp.isfinite(loss)
-
-        def choose(new: Any, old: Any) -> Any:
-            return jax.tree.map(lambda a, b: jnp.where(alive, a, b), new, old)
-
-        state = State(
-            choose(moved, state.previous),
-            choose(state.parameters, state.previous),
-            choose(memory, state.optimizer),
-            alive,
+        # Where a loss is not finite, the last good parameters stay (-0.0 changes no number), and
+        # what the optimizer remembers counts no more. The new parameters come from `kept`, not
+        # from both old ones: so that the loop writes all arrays in place and copies none.
+        kept = jax.tree.map(
+            lambda new, old: jnp.where(alive, new, old), state.parameters, state.previous
         )
+        updates = jax.tree.map(lambda u: jnp.where(alive, u, -jnp.zeros_like(u)), updates)
+        state = State(optax.apply_updates(kept, updates), kept, memory, alive)
         return state, loss
 
     steps = _over_members(setting, one)
