@@ -18,8 +18,8 @@ class State(NamedTuple):
     - `parameters`: the trained arrays, with None elsewhere.
     - `previous`: those of the step before, whose loss is known.
     - `optimizer`: the state of the optimizer.
-    - `alive`: whether all losses so far were finite. If not, nothing changes any more and
-        `parameters` are the last ones with a finite loss.
+    - `alive`: whether all losses so far were finite. If not, `parameters` stay the last ones with a
+        finite loss, and the state of the optimizer means nothing.
     """
 
     parameters: Any
