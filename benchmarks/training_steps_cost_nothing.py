@@ -8,13 +8,13 @@ several rounds, and the medians over rounds of the ratios of two sides are compa
   `leaves, structure = jax.tree.flatten(eqx.filter(model, eqx.is_inexact_array))`, and put together
   inside the compiled function: arrays go in, arrays come out, as in the other sides. At most 1.05
   times a step written out in JAX and optax, not slower than Qwix and AQT (5 % for the clock), and
-  at least 3 times as fast as Brevitas (2.5 times on the second; 3 is the aim).
+  at least 3 times as fast as Brevitas (2.5 times on the second, where `fit` is 3 times as fast).
 - "step, modules": the same with the model itself as argument and result. JAX walks through its
   modules in every call, 0.1 to 0.2 ms in Python; shown, no claim.
 - "fit": `training.fit`, many steps per dispatch, measured as the difference of a run and of one
   three times as long (a run itself takes 30 to 60 ms to check, to evaluate and to make its record):
   at most 0.8 times the hand-written loop of steps on the first, and 0.5 times on 1-16-16-1 with 64
-  points.
+  points; at least 3 times as fast as Brevitas.
 - "loop by hand": the step written by hand in a compiled loop, measured like "fit", whose floor it
   is; no claim.
 
@@ -43,7 +43,8 @@ CASES = {  # sizes, points, classes, steps per round
     "784-512-512-10": ((784, 512, 512, 10), 256, True, 20),
 }
 RATE = 1e-3
-# The aim is 3 for both. On the second the products take nearly all of a step, ours and Brevitas's.
+# On the second the products take nearly all of a step, ours and Brevitas's; many steps in one program
+# save a part of the rest.
 BREVITAS = {"1-64-64-64-1": 3.0, "784-512-512-10": 2.5}
 
 
@@ -313,8 +314,12 @@ def main() -> None:
         to_step = {side: over(seconds[side], seconds["step"]) for side in calls}
         print("  over ours: " + ", ".join(f"{side} {r:.2f}" for side, r in to_step.items()))
         checks = {}
+        if "Brevitas" in calls:
+            to_fit = over(seconds["Brevitas"], seconds["fit"])
+            print(f"  over fit: Brevitas {to_fit:.2f}")
+            checks["Brevitas over fit"] = to_fit >= 3
         if name != "1-16-16-1":
-            checks = {"step over by hand": shares["step"] <= 1.05}
+            checks["step over by hand"] = shares["step"] <= 1.05
             peers = {"Qwix": 1 / 1.05, "AQT": 1 / 1.05, "Brevitas": BREVITAS[name]}
             checks |= {p: to_step[p] >= least for p, least in peers.items() if p in to_step}
         share = {"1-16-16-1": 0.5, "1-64-64-64-1": 0.8}.get(name)
