@@ -43,8 +43,8 @@ CASES = {  # sizes, points, classes, steps per round
     "784-512-512-10": ((784, 512, 512, 10), 256, True, 20),
 }
 RATE = 1e-3
-# On the second the products take nearly all of a step, ours and Brevitas's; many steps in one program
-# save a part of the rest.
+# On the second the products take nearly all of a step, ours and Brevitas's; many steps in one
+# program save a part of the rest.
 BREVITAS = {"1-64-64-64-1": 3.0, "784-512-512-10": 2.5}
 
 
