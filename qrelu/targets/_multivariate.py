@@ -153,7 +153,7 @@ class Multivariate(AbstractTarget):
         """Whether JAX can trace the function; errors for values that are no function's."""
         call = "`Multivariate(fn, ...)`"
         d = len(self.lower)
-        # Points that are special for no function written by a person, the same in every session.
+        # Points that are special for no function written by a person, the same in every process.
         unit = np.mod(np.outer(np.arange(1, _PROBES + 1), np.sqrt(np.arange(2, d + 2))), 1.0)
         unit[0], unit[1] = 0.0, 1.0
         lower, upper = self.domain
