@@ -2,13 +2,17 @@
 
 import itertools
 import math
+import subprocess
+import sys
 
 import jax
+import mpmath
 import numpy as np
 import pytest
 import pywt
 
 from qrelu import targets
+from qrelu.targets._class_norms import cells_of, lp_bounds
 
 KEY = jax.random.key(7)
 CLASSES = [
@@ -139,6 +143,88 @@ def test_draws_on_long_intervals_are_on_the_ball(m, p):
         values = np.asarray(function(x))
         found = max(norm(values), norm(np.diff(values, m)) / (x[1] - x[0]) ** m)
         assert found * 10 ** (1 / p) == pytest.approx(2.5, rel=0.03), function.name
+
+
+def _by_mpmath(f, p):
+    """The norm of f in L^p, between exact zeros and turning points, in 40 digits."""
+    with mpmath.workdps(40):
+        pieces = []
+        for u, v, row in zip(f.knots[:-1], f.knots[1:], f.coefficients, strict=True):
+            h = mpmath.mpf(v) - mpmath.mpf(u)
+            terms = [mpmath.mpf(c) * h**k for k, c in enumerate(row)][::-1]
+            slope = [c * k for c, k in zip(terms, range(len(row) - 1, 0, -1), strict=False)]
+            roots = [r for c in (terms, slope) for r in mpmath.polyroots(c, 500, extraprec=400)]
+            inside = {mpmath.re(r) for r in roots if abs(mpmath.im(r)) < 1e-15}
+            pieces.append((h, terms, [0, *sorted(t for t in inside if 0 < t < 1), 1]))
+        size = max(abs(mpmath.polyval(terms, t)) for _, terms, ends in pieces for t in ends)
+        if p == math.inf:
+            return float(size)
+
+        def integral(terms, ends):
+            # Tolerances are absolute: relative to the size.
+            return mpmath.quad(lambda t: abs(mpmath.polyval(terms, t) / size) ** p, ends)
+
+        area = sum(h * integral(terms, ends) for h, terms, ends in pieces)
+        return float(size * area ** (1 / mpmath.mpf(p)))
+
+
+@pytest.mark.parametrize("p", [1, 1.3, 2, 2.7, 20, 100, math.inf])
+def test_norms_of_piecewise_polynomials_by_mpmath(p):
+    rng = np.random.default_rng(5)
+    for degree in (2, 3, 6):
+        knots = np.cumsum([0.0, 0.3, 1.7])
+        f = targets.PiecewisePolynomial(knots, rng.normal(size=(2, degree + 1)))
+        lower, upper = lp_bounds(f, cells_of(f), float(p))
+        assert lower == upper == pytest.approx(_by_mpmath(f, p), rel=1e-10)
+    # A double zero, and two zeros or none nearby.
+    for gap in (-1e-6, 0.0, 1e-6):
+        f = targets.PiecewisePolynomial(np.array([0.0, 1.0]), np.array([[0.25 + gap, -1.0, 1.0]]))
+        assert lp_bounds(f, cells_of(f), float(p))[0] == pytest.approx(_by_mpmath(f, p), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        targets.Sobolev(6, 2, domain=(-1e3, 1e3)),
+        targets.Sobolev(4, 1.3, domain=(0.0, 300.0)),
+        targets.Sobolev(3, math.inf, domain=(0.0, 50.0)),
+        targets.Hoelder(3.5, domain=(-20.0, 40.0)),
+        targets.PiecewiseSmooth(3.5, 2, domain=(0.0, 90.0)),
+    ],
+    ids=lambda cls: cls.name,
+)
+def test_smooth_draws_whose_size_is_the_radius(cls):
+    """On long intervals the function itself is what is large."""
+    for f in (cls.extremal(16, key=KEY), cls.draw(cells=16, kind=0, key=KEY)):
+        assert _by_mpmath(f, getattr(cls, "p", math.inf)) == pytest.approx(1.0, rel=1e-10)
+        found = cls.examine(f)
+        assert found.answer is True
+        assert found.lower == pytest.approx(1.0, rel=1e-10) == found.upper
+
+
+@pytest.mark.parametrize("s", [0.9, 1, 1.5])
+@pytest.mark.parametrize("domain", [(0.0, 1e-6), (0.0, 1e-13), (1e6, 1e6 + 1)])
+def test_draws_with_jumps_on_awkward_intervals_are_on_the_ball(s, domain):
+    """The gain over a short piece is far below the rounding of a value near the radius."""
+    cls = targets.PiecewiseSmooth(s, 2, domain=domain)
+    for i in range(20):
+        found = cls.examine(cls.extremal(20, key=jax.random.key(i)))
+        assert found.answer is True and found.lower == pytest.approx(1.0, rel=1e-9)
+
+
+def test_a_jump_next_to_a_knot_stands_there():
+    """Two knots that norms cannot tell apart would hide a jump in a cell."""
+
+    class Places(np.random.Generator):
+        def uniform(self, *_):
+            return np.array([0.25 + 1e-15, 0.5 - 1e-15])
+
+    smooth = targets.Data([0, 0.25, 0.5, 0.75, 1], [0.1, -0.1, 0.1, -0.1, 0.1])
+    f = targets.PiecewiseSmooth(1, 2)._with_jumps(Places(np.random.PCG64(0)), smooth, "jumps")
+    assert targets.PiecewiseSmooth(1, 2).contains(f) is True
+    np.testing.assert_array_equal(f.knots, smooth.knots)
+    slopes = f.coefficients[:, 1]
+    np.testing.assert_allclose(slopes, slopes[0] * np.array([1, -1, 1, -1]))
 
 
 def test_the_norm_of_a_line_through_zero_between_equal_ends():
@@ -312,12 +398,72 @@ def test_jumps_are_seen():
     assert targets.PiecewiseSmooth(0.5, 1).contains(two) is False
 
 
+@pytest.mark.parametrize("s", [0.01, 0.1, 0.2, 0.25, 0.26, 1.5])
+def test_rough_functions_with_jumps_are_drawn_and_recognized(s):
+    """Far below one power of the distance, a change within rounding of a place may be large."""
+    cls = targets.PiecewiseSmooth(s, 2, 1.5)
+    for f in [cls.draw(cells=64, kind=k, key=KEY) for k in range(3)] + [cls.extremal(9, key=KEY)]:
+        assert np.abs(f(_dense(f)[0])).max() >= 0.4
+        found = cls.examine(f)
+        assert found.answer is True and found.lower == pytest.approx(1.5, rel=1e-9)
+    for height in (0.2, 0.9):
+        step = targets.Function(
+            lambda x, height=height: np.where(x < 1 / 3, -height, height),
+            (0.0, 1.0),
+            breakpoints=(1 / 3,),
+            curvature=0.0,
+            name="step",
+        )
+        assert targets.PiecewiseSmooth(s).examine(step).upper == pytest.approx(height, rel=1e-9)
+
+
+def test_knots_that_are_no_kinks_take_no_point():
+    cls = targets.PiecewiseSmooth(2)
+    assert cls.contains(targets.Data([0, 0.25, 0.5, 0.75, 1], [0, 0.25, 0.5, 0.25, 0])) is True
+    assert cls.contains(targets.Data([0, 0.25, 0.5, 0.75, 1], [0, 0.25, 0.5, 0.25, 0.5])) is False
+
+    def jump_and_kink(x):
+        return np.where(x < 0.25, -1, np.where(x < 0.6, 1.0, 1 - (x - 0.6)))
+
+    # Values do not prove that the slope at 0.8 is continuous, and do not refute it.
+    cls = targets.PiecewiseSmooth(2, 2, 4.0)
+    for places, answer in [((0.25, 0.6), True), ((0.25, 0.6, 0.8), None)]:
+        f = targets.Function(jump_and_kink, (0.0, 1.0), breakpoints=places, curvature=0.0)
+        assert cls.contains(f) is answer and cls.examine(f).lower == pytest.approx(1.0)
+
+
+def test_points_that_no_jump_takes_may_stand_anywhere():
+    """A line of slope 1.3, cut in n equal parts, has the seminorm 1.3 n^(s - 1)."""
+    line = targets.Function(lambda x: 1.3 * x - 0.65, (0.0, 1.0), curvature=0.0, name="line")
+    for jumps in (1, 2, 3):
+        norm = max(1.3 * (jumps + 1) ** -0.5, 0.65)
+        found = targets.PiecewiseSmooth(0.5, jumps).examine(line)
+        assert found.lower <= norm * (1 + 1e-9) and norm <= found.upper * (1 + 1e-9)
+        assert found.upper <= 1.01 * norm and found.lower >= 0.99 * norm
+    # Three kinks: two points are too few, wherever they stand.
+    kinks = targets.Function(
+        lambda x: np.abs(x - 0.6) + np.abs(x - 0.8) + np.abs(x - 0.9),
+        (0.0, 1.0),
+        breakpoints=(0.6, 0.8, 0.9),
+        curvature=0.0,
+        name="kinks",
+    )
+    answers = [targets.PiecewiseSmooth(2, jumps, 3.1).contains(kinks) for jumps in (1, 2, 3)]
+    assert answers == [False, False, True]
+
+
 def test_an_undeclared_spike_is_not_certified():
     """Without a bound on the second derivative values prove nothing."""
     spike = targets.Function(lambda x: 0.1 * x, (0.0, 1.0), name="line")
     assert targets.Lipschitz().contains(spike) is None
     known = targets.Function(lambda x: 0.1 * x, (0.0, 1.0), curvature=0.0, name="line")
     assert targets.Lipschitz().contains(known) is True
+
+
+def test_constants_belong_to_hoelder_balls():
+    half = targets.Function(lambda x: 0 * x + 0.5, (0.0, 1.0), curvature=0.0, name="half")
+    found = targets.Hoelder(0.5).examine(half)
+    assert found.answer is True and found.upper == 0.5
 
 
 @pytest.mark.parametrize("cls", [*CLASSES, *BESOV], ids=[*IDS, *(c.name for c in BESOV)])
@@ -388,6 +534,7 @@ def test_curvature_bounds_second_differences():
         (lambda: targets.Sobolev(0.5), "whole number of derivatives.*Besov"),
         (lambda: targets.Sobolev(1, 0.5), "p=....*at least 1"),
         (lambda: targets.Sobolev(1, 2.0, 0), "dimension=....*at least 1"),
+        (lambda: targets.Besov(1.0, math.nan), "p=....*positive number.*got nan"),
         (lambda: targets.Sobolev(1, 2.0, radius=-1.0), "radius=....*positive"),
         (lambda: targets.Besov(1.5, 0.5), "not compact in L2"),
         (lambda: targets.Besov(0.5, 1.0), "above d max"),
@@ -428,6 +575,31 @@ def test_wrong_types():
     old = targets.Lipschitz().draw(kind=0, key=jax.random.PRNGKey(7))
     new = targets.Lipschitz().draw(kind=0, key=KEY)
     np.testing.assert_array_equal(old.values, new.values)
+
+
+# Without the types that this process checks, as at home.
+MISTAKES = """
+from qrelu.targets import Besov, Hoelder, Sobolev
+for call, text in [
+    (lambda: Sobolev(2, 2.0, 2.5), "`Sobolev(dimension=...)` must be a whole number"),
+    (lambda: Besov(1.0, dimension="2"), "`Besov(dimension=...)` must be a whole number"),
+    (lambda: Sobolev(2, "a"), "`Sobolev(p=...)` must be at least 1"),
+    (lambda: Besov(1.0, None), "`Besov(p=...)` must be a positive number"),
+    (lambda: Besov(1.0, q="a"), "`Besov(q=...)` must be a positive number"),
+    (lambda: Hoelder(1j), "`Hoelder(smoothness=...)` must be positive"),
+]:
+    try:
+        call()
+    except ValueError as error:
+        assert text in str(error) and "got" in str(error), error
+    else:
+        raise AssertionError(text)
+"""
+
+
+def test_numbers_of_other_kinds():
+    done = subprocess.run([sys.executable, "-c", MISTAKES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_classes_by_name():

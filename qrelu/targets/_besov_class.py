@@ -10,7 +10,7 @@ import numpy as np
 from ._abstract import AbstractTarget
 from ._data import Data
 from ._domain import interval
-from ._function_class import AbstractFunctionClass, check_radius, with_radius
+from ._function_class import AbstractFunctionClass, check_radius, is_number, with_radius
 from ._random_paths import cascade, signs
 from ._sobolev_class import check_compact, not_compact
 
@@ -71,9 +71,10 @@ class Besov(AbstractFunctionClass):
 
     def __check_init__(self):
         for name, exponent in (("p", self.p), ("q", self.q)):
-            if not exponent > 0:
+            if not (is_number(exponent) and exponent > 0):
                 raise ValueError(
-                    f"`Besov({name}=...)` must be positive (`math.inf` included); got {exponent}."
+                    f"`Besov({name}=...)` must be a positive number (`math.inf` included); got "
+                    f"{exponent!r}. Leave it out for 2."
                 )
         check_compact("Besov", self.smoothness, self.p, self.dimension)
         if self.dimension == 1 and self.smoothness >= max(_REGULAR.values()):

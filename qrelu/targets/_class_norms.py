@@ -7,6 +7,7 @@ import numpy as np
 
 from ._abstract import AbstractTarget
 from ._data import Data
+from ._exact_norms import lp_norm, sup_norm
 from ._piecewise_polynomial import PiecewisePolynomial, derived
 
 # Cells that a target without knots of its own is looked at on, and points of all pairs.
@@ -19,11 +20,16 @@ VALUES = "values"
 
 
 class Lines(NamedTuple):
-    """A piecewise linear function, perhaps with jumps: its values at both ends of each piece."""
+    """A piecewise linear function, perhaps with jumps.
+
+    Its values at both ends of each piece, and what it gains there: their difference, but without
+    the rounding of large values on short pieces.
+    """
 
     knots: np.ndarray
     left: np.ndarray
     right: np.ndarray
+    gains: np.ndarray
 
     @property
     def continuous(self) -> bool:
@@ -40,29 +46,42 @@ def derivative_lines(function: AbstractTarget, order: int) -> Lines | None:
     if isinstance(function, Data):
         knots, values = function.knots, function.values
         if order == 0:
-            return Lines(knots, values[:-1], values[1:])
+            return Lines(knots, values[:-1], values[1:], np.diff(values))
         slopes = np.diff(values) / np.diff(knots)
-        return Lines(knots, slopes, slopes) if order == 1 else None
+        return Lines(knots, slopes, slopes, np.zeros_like(slopes)) if order == 1 else None
     if not isinstance(function, PiecewisePolynomial):
         return None
     knots, rows = function.knots, function.coefficients
     if rows.shape[1] - 1 > order + 1 or (order >= 1 and not _smooth(knots, rows, order)):
         return None
     rows = derived(rows, order)
-    right = rows[:, 0] + (rows[:, 1] * np.diff(knots) if rows.shape[1] > 1 else 0.0)
-    return Lines(knots, rows[:, 0], right)
+    gains = rows[:, 1] * np.diff(knots) if rows.shape[1] > 1 else np.zeros(len(rows))
+    return Lines(knots, rows[:, 0], rows[:, 0] + gains, gains)
 
 
 def _smooth(knots: np.ndarray, rows: np.ndarray, order: int) -> bool:
     """Whether the derivatives below `order` are continuous, up to rounding."""
-    steps = np.diff(knots)
-    for k in range(order):
-        terms = derived(rows, k)
-        ends = (terms * steps[:, None] ** np.arange(terms.shape[1])).sum(axis=1)
-        scale = np.abs(terms * steps[:, None] ** np.arange(terms.shape[1])).max()
-        if (np.abs(ends[:-1] - terms[1:, 0]) > 1e-8 * scale).any():
-            return False
-    return True
+    found = [_jumps(knots, rows, k) for k in range(order)]
+    return all(bool((jumps <= 1e-8 * scale).all()) for jumps, scale in found)
+
+
+def _jumps(knots: np.ndarray, rows: np.ndarray, order: int) -> tuple[np.ndarray, float]:
+    """By how much the derivative of that order jumps at inner knots, and its largest term."""
+    rows = derived(rows, order)
+    terms = rows * np.diff(knots)[:, None] ** np.arange(rows.shape[1])
+    return np.abs(terms[:-1].sum(axis=1) - terms[1:, 0]), float(np.abs(terms).max())
+
+
+def torn(function: PiecewisePolynomial, order: int) -> np.ndarray:
+    """The inner knots where a derivative up to that order jumps, by more than rounding."""
+    knots, rows = function.knots, function.coefficients
+    shorter = np.minimum(np.diff(knots)[:-1], np.diff(knots)[1:])
+    size = _jumps(knots, rows, 0)[1]
+    found = np.zeros(shorter.size, bool)
+    for k in range(order + 1):
+        jumps, scale = _jumps(knots, rows, k)
+        found |= jumps > 1e-9 * scale + _UNITS * size / shorter**k
+    return knots[1:-1][found]
 
 
 # On a piece with end values a and b the integral of |f|^p over the length h is, with A = |a| and
@@ -99,10 +118,9 @@ def lp_norm_of_lines(lines: Lines, p: float) -> float:
 # is taken at ends of pieces, and the condition holds for all pairs if it holds for those of knots.
 def hoelder_seminorm_of_lines(lines: Lines, exponent: float) -> float:
     r"""The least K with $|f(x) - f(y)| \le K |x - y|^a$ for a continuous piecewise linear f."""
-    knots, values = lines.knots, np.append(lines.left, lines.right[-1])
     if exponent == 1:
-        return float(np.max(np.abs(np.diff(values)) / np.diff(knots)))
-    return largest_quotient(knots, values, exponent)
+        return float(np.max(np.abs(lines.gains) / np.diff(lines.knots)))
+    return largest_quotient(lines.knots, np.append(0.0, np.cumsum(lines.gains)), exponent)
 
 
 def largest_quotient(x: np.ndarray, values: np.ndarray, exponent: float, least: int = 1) -> float:
@@ -171,7 +189,7 @@ def cells_of(function: AbstractTarget) -> Cells:
         points = np.linspace(a, b, _CELLS + 1)
     broken = np.asarray(function.breakpoints, float)
     points = np.unique(np.concatenate([points, broken]))
-    points = points[np.append(True, np.diff(points) > 64 * np.spacing(np.abs(points[1:]) + 1))]
+    points = points[np.append(True, np.diff(points) > nearest(points[1:], b - a))]
     lower, upper = points[:-1].copy(), points[1:].copy()
     # A step inwards from a breakpoint: the value there may belong to the other side of a jump.
     step = 4 * np.spacing(np.maximum(np.abs(lower), np.abs(upper)))
@@ -186,8 +204,16 @@ def cells_of(function: AbstractTarget) -> Cells:
     return Cells(lower, upper, left, right, bound, _UNITS * scale)
 
 
-def size_bounds(cells: Cells) -> tuple[float, float]:
+def nearest(points: np.ndarray, length: float) -> np.ndarray:
+    """How far other points of an interval of that length are told apart from these."""
+    return 64 * np.spacing(np.abs(points) + min(length, 1.0))
+
+
+def size_bounds(function: AbstractTarget, cells: Cells) -> tuple[float, float]:
     """Bounds of sup |f|."""
+    if isinstance(function, PiecewisePolynomial):
+        size = sup_norm(function)
+        return size, size
     least = max(float(np.abs(cells.left).max()), float(np.abs(cells.right).max()))
     return max(least - cells.noise, 0.0), float(cells.highest.max())
 
@@ -230,9 +256,9 @@ def hoelder_bounds(function: AbstractTarget, cells: Cells, exponent: float) -> t
     if exponent == 1:
         return max(least, 0.0), steepest
     near = steepest * ((lags + 1) * h) ** (1 - exponent)
-    with np.errstate(divide="ignore"):
-        far = (changes + 2 * steepest * h) / ((lags - 1) * h) ** exponent
-    return max(least, 0.0), float(np.max(np.minimum(near, far)))
+    # Neighboring cells may touch: nothing but the slope bounds their quotient.
+    far = (changes[1:] + 2 * steepest * h) / (lags[:-1] * h) ** exponent
+    return max(least, 0.0), float(np.max(np.minimum(near, np.append(math.inf, far))))
 
 
 # k! times a divided difference over k + 1 neighbors is a mean of f^(k) with the weight of a
@@ -280,9 +306,12 @@ def _sum(values: np.ndarray, widths: np.ndarray, p: float) -> float:
 def lp_bounds(function: AbstractTarget, cells: Cells, p: float) -> tuple[float, float]:
     r"""Bounds of $\|f\|_p$."""
     if math.isinf(p):
-        return size_bounds(cells)
+        return size_bounds(function, cells)
     if (lines := derivative_lines(function, 0)) is not None:
         value = lp_norm_of_lines(lines, p)
+        return value, value
+    if isinstance(function, PiecewisePolynomial):
+        value = lp_norm(function, p)
         return value, value
     smaller = np.minimum(np.abs(cells.left), np.abs(cells.right))
     smaller = np.where(cells.left * cells.right > 0, smaller, 0.0)

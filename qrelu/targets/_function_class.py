@@ -88,10 +88,10 @@ class AbstractFunctionClass(eqx.Module):
         r"""What is known about a function's norm, and so about its membership.
 
         Values bound suprema and integrals from below, which refutes; the function's own bound on
-        its second derivative bounds them from above, which proves. For piecewise polynomials, such
-        as `Data` and all draws, both are exact (for `Besov` the one from below, up to the finest
-        wavelets that are seen), or closer than 0.2 % where a smooth one is large rather than rough.
-        Without such a bound the answer is False or None.
+        its second derivative bounds them from above, which proves. For draws of the class,
+        and for `Data` where polygons may belong to it, both are exact up to rounding: for `Besov`
+        the one from below, up to the finest wavelets that are seen; for `PiecewiseSmooth` where
+        as many jumps are seen as are allowed. Without such a bound the answer is False or None.
 
         **Arguments:**
 
@@ -241,9 +241,19 @@ def check_radius(call: str, radius: Any) -> None:
 
 def check_positive(call: str, value: Any) -> None:
     """An error for what is not a positive finite number."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value > 0):
+    if not (is_number(value) and math.isfinite(value) and value > 0):
         raise ValueError(f"`{call}` must be positive and finite; got {value}.")
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number; True and False are none."""
+    kinds = int | float | np.integer | np.floating
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number by type; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def with_radius(name: str, radius: float | int) -> str:
@@ -252,7 +262,7 @@ def with_radius(name: str, radius: float | int) -> str:
 
 
 def _whole(call: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+    if not is_whole(value) or value < least:
         raise ValueError(f"`{call}` must be whole numbers from {least} on; got {value!r}.")
     return int(value)
 

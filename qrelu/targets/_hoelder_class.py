@@ -21,6 +21,7 @@ from ._class_norms import (
 )
 from ._data import Data
 from ._domain import interval
+from ._exact_norms import sup_norm
 from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
 from ._piecewise_polynomial import PiecewisePolynomial
 from ._random_paths import centered, displaced, signs, telegraph, weierstrass
@@ -174,7 +175,7 @@ def hoelder_norm(function: AbstractTarget, smoothness: float | int) -> tuple[flo
     k = whole_part(smoothness)
     exponent = float(smoothness - k)
     cells = cells_of(function)
-    least, most = size_bounds(cells)
+    least, most = size_bounds(function, cells)
     lines = derivative_lines(function, k)
     if lines is not None and lines.continuous:
         seminorm = hoelder_seminorm_of_lines(lines, exponent)
@@ -260,5 +261,5 @@ def _on_the_ball(
     slopes = np.diff(values) / np.diff(knots)
     rows = np.stack([values[:-1], slopes], axis=1)
     rows = repeatedly_integrated(knots, rows, order)
-    _, size = size_bounds(cells_of(PiecewisePolynomial(knots, rows)))
+    size = sup_norm(PiecewisePolynomial(knots, rows))
     return PiecewisePolynomial(knots, rows * (radius / max(seminorm, size)), name=name)

@@ -1,19 +1,34 @@
 """Classes of functions that may jump."""
 
 import math
-import numbers
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 import numpy as np
 from jax.typing import ArrayLike
 
 from ._abstract import AbstractTarget
-from ._class_norms import BOUNDED, EXACT, VALUES, cells_of, size_bounds, variation_bounds
+from ._class_norms import (
+    BOUNDED,
+    EXACT,
+    VALUES,
+    cells_of,
+    nearest,
+    size_bounds,
+    torn,
+    variation_bounds,
+)
 from ._data import Data
 from ._domain import interval
-from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
+from ._exact_norms import sup_norm
+from ._function_class import (
+    ROUNDING,
+    AbstractFunctionClass,
+    check_positive,
+    check_radius,
+    is_whole,
+    with_radius,
+)
 from ._hoelder_class import check_smoothness, hoelder_draw, hoelder_norm, hoelder_zigzag, whole_part
 from ._limits import Limit, no_limit
 from ._piecewise_polynomial import PiecewisePolynomial
@@ -21,12 +36,15 @@ from ._random_paths import cascade, centered, signs, telegraph
 
 # A steep piece of a draw of bounded variation takes this share of a tooth.
 _STEEP = 1 / 16
-# Two points on both sides of a breakpoint are this many units in the last place apart. For s > 1
-# a Hoelder function on an interval of length u has |f'| of order r (1/u + u^(s - 1)), so that a
-# change by more than this factor times r times the distance needs the end of a piece nearby.
+# Two points on both sides of a breakpoint are this many units in the last place apart. For s <= 1
+# the values there differ by at most r times the distance to the power s. For s > 1 a Hoelder
+# function on an interval of length u has |f'| of order r (1/u + u^(s - 1)), so that a change by
+# more than this factor times r times the distance needs the end of a piece nearby.
 _ACROSS, _FAR = 16, 1e4
 # Every knot of a polygon is a breakpoint of a function that may jump: few of them.
 _MOST_KINKS = 256
+# Norms are bounded from below on at most this many intervals, for the sake of time.
+_MOST_PARTS = 64
 
 
 def _domain_of_variation(value: Sequence[float | int]) -> tuple[float, float]:
@@ -82,7 +100,7 @@ class BoundedVariation(AbstractFunctionClass):
 
     def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
         cells = cells_of(function)
-        sizes, variations = size_bounds(cells), variation_bounds(cells)
+        sizes, variations = size_bounds(function, cells), variation_bounds(cells)
         most = max(sizes[1], variations[1])
         basis = EXACT if isinstance(function, Data) else BOUNDED if math.isfinite(most) else VALUES
         return max(sizes[0], variations[0]), most, basis
@@ -144,7 +162,7 @@ class PiecewiseSmooth(AbstractFunctionClass):
     def __check_init__(self):
         check_positive("PiecewiseSmooth(smoothness=...)", self.smoothness)
         check_smoothness("PiecewiseSmooth", self.smoothness)
-        if not _is_whole(self.jumps) or self.jumps < 1:
+        if not is_whole(self.jumps) or self.jumps < 1:
             raise ValueError(
                 f"`PiecewiseSmooth(jumps=...)` must be a whole number, at least 1; got "
                 f"{self.jumps}. Without jumps it is `Hoelder({self.smoothness:g})`."
@@ -171,33 +189,59 @@ class PiecewiseSmooth(AbstractFunctionClass):
         """Empty but for the sup norm."""
         return _jumps(p)
 
-    # A gap at a breakpoint that no Hoelder function of the radius has there takes one of the points
-    # that the class allows.
+    # Where no function of C^s is, one of the points that the class allows must stand; the others
+    # are free. Any choice of them bounds the norm from above. Of disjoint intervals, one more than
+    # there are free points, one has none inside, so that the least of their norms is a bound from
+    # below.
     def _norm(self, function: AbstractTarget) -> tuple[float, float, str]:
-        cuts = np.asarray(function.breakpoints, float)
-        if whole_part(self.smoothness) == 0 or cuts.size > self.jumps:
-            cuts = cuts[self._gaps(function, cuts)]
-        if cuts.size > self.jumps:
-            if cuts.size <= np.count_nonzero(self._gaps(function, cuts)):
-                return math.inf, math.inf, f"{cuts.size} jumps, {self.jumps} allowed"
-            return 0.0, math.inf, f"{cuts.size} breakpoints, {self.jumps} jumps allowed"
+        if isinstance(function, Data):
+            function = _pieces_of(function)
+        forced = self._forced(function)
+        free = self.jumps - forced.size
+        if free < 0:
+            return math.inf, math.inf, f"{forced.size} jumps, {self.jumps} allowed"
+        known = np.union1d(forced, np.asarray(function.breakpoints, float))
+        found = self._between(function, known if known.size <= self.jumps else forced)
+        low, high = max(f[0] for f in found), max(f[1] for f in found)
+        if free:
+            a, b = function.domain
+            apart = np.linspace(a, b, min(free, _MOST_PARTS) + 2)[1:-1]
+            if self.jumps < known.size <= _MOST_PARTS:
+                apart = (known[:-1] + known[1:]) / 2
+            away = np.abs(apart[:, None] - forced) > nearest(apart, b - a)[:, None]
+            cuts = np.union1d(forced, apart[away.all(axis=1)])
+            parts = self._between(function, cuts)
+            low, _ = size_bounds(function, cells_of(function))
+            if len(parts) > free:
+                low = max(low, sorted(f[0] for f in parts)[-free - 1])
+            if cuts.size <= self.jumps:
+                high = min(high, max(f[1] for f in parts))
+            found = found + parts
+        return low, high, ", ".join(dict.fromkeys(basis for _, _, basis in found))
+
+    def _between(
+        self, function: AbstractTarget, cuts: np.ndarray
+    ) -> list[tuple[float, float, str]]:
+        """The bounds of the Hoelder norm between neighboring cuts."""
         ends = [function.domain[0], *cuts.tolist(), function.domain[1]]
-        found = [
+        return [
             hoelder_norm(_part(function, u, v), self.smoothness)
             for u, v in zip(ends, ends[1:], strict=False)
         ]
-        bases = list(dict.fromkeys(basis for _, _, basis in found))
-        return max(f[0] for f in found), max(f[1] for f in found), ", ".join(bases)
 
-    def _gaps(self, function: AbstractTarget, places: np.ndarray) -> np.ndarray:
-        """At which places values on both sides are farther apart than a Hoelder function's."""
+    def _forced(self, function: AbstractTarget) -> np.ndarray:
+        """Where the function is in no ball of C^s of this radius."""
+        if isinstance(function, PiecewisePolynomial):
+            return torn(function, whole_part(self.smoothness))
+        places = np.asarray(function.breakpoints, float)
         if not places.size:
-            return np.zeros(0, bool)
+            return places
         step = _ACROSS / 2 * np.spacing(np.abs(places))
         values = np.asarray(function(np.stack([places - step, places + step])), np.float64)
-        allowed = self.radius * (2 * step) ** min(self.smoothness, 1.0)
+        far = 1 + ROUNDING if self.smoothness <= 1 else _FAR
+        allowed = far * self.radius * (2 * step) ** min(self.smoothness, 1.0)
         noise = _ACROSS * np.finfo(float).eps * np.abs(values).max()
-        return np.abs(values[1] - values[0]) > _FAR * allowed + noise
+        return places[np.abs(values[1] - values[0]) > allowed + noise]
 
     def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
         if whole_part(self.smoothness) == 0:
@@ -216,23 +260,25 @@ class PiecewiseSmooth(AbstractFunctionClass):
         a, b = self.domain
         places = a + (b - a) * np.sort(rng.uniform(0.05, 0.95, self.jumps))
         if isinstance(smooth, Data):
-            slopes = np.diff(smooth.values) / np.diff(smooth.knots)
-            rows = np.stack([smooth.values[:-1], slopes], axis=1)
-        else:
-            rows = smooth.coefficients
-        # A piece that a jump cuts in two is bounded anew, by its chords' gaps on top of the values.
-        cells = cells_of(smooth)
-        gaps = float(np.max(cells.bound * cells.width**2)) / 8
-        left = max(self.radius - size_bounds(cells)[1] - gaps, 0.0)
-        knots = np.unique(np.concatenate([smooth.knots, places]))
-        knots = knots[np.append(True, np.diff(knots) > 1e-12 * (b - a))]
-        knots[-1] = b
-        rows = _refined(smooth.knots, rows, knots)
+            smooth = _pieces_of(smooth)
+        # Norms do not tell a jump from a knot that is as near as rounding: it stands there.
+        knot = smooth.knots[np.abs(smooth.knots - places[:, None]).argmin(axis=1)]
+        places = np.where(np.abs(knot - places) > nearest(places, b - a), places, knot)
+        left = max(self.radius - sup_norm(smooth), 0.0)
+        knots = np.union1d(smooth.knots, places)
+        rows = _refined(smooth.knots, smooth.coefficients, knots)
         level = np.where(np.searchsorted(places, knots[:-1], "right") % 2 == 0, left, -left)
         rows[:, 0] += level * rng.choice([-1.0, 1.0])
         # A part of the smooth function may have a smaller norm than the whole.
         norm = self._norm(PiecewisePolynomial(knots, rows, name=name))[1]
         return PiecewisePolynomial(knots, rows * (self.radius / norm), name=name)
+
+
+def _pieces_of(function: Data) -> PiecewisePolynomial:
+    """The same polygon, whose breakpoints are its kinks only."""
+    slopes = np.diff(function.values) / np.diff(function.knots)
+    rows = np.stack([function.values[:-1], slopes], axis=1)
+    return PiecewisePolynomial(function.knots, rows, name=function.name)
 
 
 def _refined(knots: np.ndarray, rows: np.ndarray, finer: np.ndarray) -> np.ndarray:
@@ -281,12 +327,6 @@ def _part(function: AbstractTarget, lower: float, upper: float) -> AbstractTarge
         knots = np.concatenate([[lower], knots[(knots > lower) & (knots < upper)], [upper]])
         rows = _refined(function.knots, function.coefficients, knots)
         return PiecewisePolynomial(knots, rows, name=function.name)
-    if isinstance(function, Data):
-        knots = function.knots
-        knots = np.concatenate([[lower], knots[(knots > lower) & (knots < upper)], [upper]])
-        values = np.asarray(function(knots))
-        rows = np.stack([values[:-1], np.diff(values) / np.diff(knots)], axis=1)
-        return PiecewisePolynomial(knots, rows, name=function.name)
     step = _ACROSS / 2 * np.spacing(max(abs(lower), abs(upper)))
     inside = tuple(c for c in function.breakpoints if lower < c < upper)
     a, b = function.domain
@@ -323,7 +363,7 @@ class Cartoon(AbstractFunctionClass):
 
     def __check_init__(self):
         check_positive("Cartoon(smoothness=...)", self.smoothness)
-        if not _is_whole(self.dimension) or self.dimension < 2:
+        if not is_whole(self.dimension) or self.dimension < 2:
             raise ValueError(
                 f"`Cartoon(dimension=...)` must be a whole number, at least 2; got "
                 f"{self.dimension}. In one dimension the boundary is a point: use "
@@ -353,10 +393,6 @@ class Cartoon(AbstractFunctionClass):
 
     def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         raise ValueError("`Cartoon(...).extremal` must be asked of a class of one variable.")
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _jumps(p: float) -> str:

@@ -19,7 +19,14 @@ from ._class_norms import (
 )
 from ._data import Data
 from ._domain import interval
-from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
+from ._function_class import (
+    AbstractFunctionClass,
+    check_positive,
+    check_radius,
+    is_number,
+    is_whole,
+    with_radius,
+)
 from ._hoelder_class import check_smoothness
 from ._piecewise_polynomial import PiecewisePolynomial
 from ._random_paths import cascade, centered, signs, telegraph
@@ -58,9 +65,9 @@ class Sobolev(AbstractFunctionClass):
     domain: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0), converter=_domain)
 
     def __check_init__(self):
-        if not self.p >= 1:
+        if not (is_number(self.p) and self.p >= 1):
             raise ValueError(
-                f"`Sobolev(p=...)` must be at least 1 (`math.inf` included); got {self.p}. "
+                f"`Sobolev(p=...)` must be at least 1 (`math.inf` included); got {self.p!r}. "
                 "`Besov` admits smaller exponents."
             )
         check_compact("Sobolev", self.smoothness, self.p, self.dimension)
@@ -144,8 +151,11 @@ class Sobolev(AbstractFunctionClass):
 
 def check_compact(call: str, smoothness: float | int, p: float | int, dimension: int) -> None:
     """An error unless the ball of that smoothness in $L^p$ is compact in $L^2$."""
-    if isinstance(dimension, bool) or dimension < 1:
-        raise ValueError(f"`{call}(dimension=...)` must be at least 1; got {dimension}.")
+    if not is_whole(dimension) or dimension < 1:
+        raise ValueError(
+            f"`{call}(dimension=...)` must be a whole number of variables, at least 1; got "
+            f"{dimension!r}. Leave it out for functions on an interval."
+        )
     check_positive(f"{call}(smoothness=...)", smoothness)
     least = dimension * max(1 / p - 1 / 2, 0.0)
     if not smoothness > least:
