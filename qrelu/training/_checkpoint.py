@@ -6,6 +6,8 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import re
+import sys
 import types
 from typing import Any
 
@@ -18,25 +20,31 @@ import safetensors.numpy
 from .._misc import write_atomically
 
 _FORMAT = "qrelu training checkpoint, version 1"
+# safetensors.numpy does not read the last three.
+_TYPES = safetensors.numpy._TYPES | {
+    "BF16": jnp.bfloat16,
+    "F8_E4M3": jnp.float8_e4m3fn,
+    "F8_E5M2": jnp.float8_e5m2,
+}
+_ATOMS = (str, bytes, bool, int, float, complex, types.EllipsisType)
+# Functions that a compiler or a cache holds: what they keep besides changes with their use.
+_COMPILED = type(jax.jit(abs)) | functools._lru_cache_wrapper
+# Classes from here count with their names: their code changes with a version only.
+_KNOWN = {"qrelu", "jax", "jaxlib", "jaxtyping", "equinox", "optax", "numpy", "ml_dtypes"}
+_KNOWN |= set(sys.stdlib_module_names)
+# Objects in objects, far below the 1,000 calls that Python allows.
+_DEEPEST = 200
 
 
 def fingerprint(*parts: Any) -> str:
-    """A hash of arrays, structures, functions and plain values: what a run's numbers depend on.
+    """A hash of arrays, structures, objects and functions: what a run's numbers depend on.
 
-    The same in every process. A function counts with its code and the values that it closes over,
-    as optimizers do over their learning rates; what it takes from elsewhere is not seen.
+    The same in every process. An object counts with its class and attributes, a function with its
+    code and the values that it closes over, as optimizers do over their learning rates; what it
+    takes from elsewhere is not seen.
     """
-    digest = hashlib.sha256(importlib.metadata.version("qrelu").encode())
-    for part in parts:
-        leaves, structure = jax.tree.flatten(part)
-        digest.update(_plain(structure).encode())
-        for leaf in leaves:
-            if isinstance(leaf, jax.Array | np.ndarray | np.generic):
-                array = np.asarray(_numbers(leaf))
-                digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-            else:
-                digest.update(_described(leaf, {}).encode())
-    return digest.hexdigest()
+    version = importlib.metadata.version("qrelu")
+    return hashlib.sha256((version + _described(parts, {})).encode()).hexdigest()
 
 
 def save(
@@ -63,13 +71,16 @@ def load(path: pathlib.Path, run: str, like: Any) -> tuple[int, Any, dict[str, n
     call = f"fit(checkpoint={path.name!r})"
     data = path.read_bytes()
     try:
-        arrays = safetensors.numpy.load(data)
+        arrays = {
+            name: np.frombuffer(view["data"], _TYPES[view["dtype"]]).reshape(view["shape"])
+            for name, view in safetensors.deserialize(data)
+        }
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         meta = header.get("__metadata__", {})
         note = json.loads(meta["note"]) if meta.get("format") == _FORMAT else None
         if note is not None and note.get("arrays") != fingerprint(arrays):
             raise ValueError("its numbers have changed")
-    except (safetensors.SafetensorError, ValueError) as error:
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise ValueError(
             f"`{call}` must be a checkpoint of training; this file is damaged or of another kind "
             f"({error}). Move it away to start anew."
@@ -111,38 +122,79 @@ def _numbers(leaf: Any) -> np.ndarray:
     return np.array(leaf, order="C")  # keeps numbers without axes as they are
 
 
-def _described(value: Any, seen: dict[int, str]) -> str:
-    """Words for a value and, if it is a function, for all that makes it up."""
-
-    def words(parts: Any) -> str:
-        return f"({', '.join(_described(part, seen) for part in parts)})"
-
-    value = getattr(value, "__wrapped__", value)
-    if isinstance(value, types.FunctionType):
-        if id(value) not in seen:
-            seen[id(value)] = "itself"
-            cells = [_content(cell) for cell in value.__closure__ or ()]
-            text = words((value.__code__, value.__defaults__, value.__kwdefaults__, cells))
-            seen[id(value)] = hashlib.sha256(text.encode()).hexdigest()
-        return seen[id(value)]
-    if isinstance(value, types.CodeType):
-        return value.co_code.hex() + words((value.co_consts, value.co_names))
-    if isinstance(value, types.MethodType):
-        return words((value.__func__, value.__self__))
-    if isinstance(value, functools.partial):
-        return words((value.func, value.args, value.keywords))
-    if isinstance(value, tuple | list):
-        return words(value)
-    if isinstance(value, dict):
-        return words(value.items())
-    if isinstance(value, set | frozenset):
-        return str(sorted(_described(part, seen) for part in value))
-    if isinstance(value, jax.Array | np.ndarray | np.generic):
-        array = _numbers(value)
-        return f"{array.dtype}{array.shape}{array.tobytes().hex()}"
+def _described(value: Any, seen: dict[int, Any], depth: int = 0) -> str:
+    """Words for a value and for all that makes it up; `seen` ends cycles and saves repetitions."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53:
         value = float(value)  # a schedule of optax turns its steps into floats when it is used
-    return _plain(value)
+    if value is None or isinstance(value, _ATOMS):
+        return repr(value)
+    if depth > _DEEPEST:
+        return type(value).__qualname__
+    if id(value) not in seen:
+        seen[id(value)] = value, "itself"  # with the value, so that its address is not used anew
+        if isinstance(value, jax.Array | np.ndarray | np.generic) and not _of_objects(value):
+            array = _numbers(value)
+            text = f"{array.dtype}{array.shape}".encode() + array.tobytes()
+        else:
+            name, parts = _parts(value)
+            words = [_described(part, seen, depth + 1) for part in parts]
+            words = sorted(words) if isinstance(value, dict | set | frozenset) else words
+            text = f"{name}({', '.join(words)})".encode()
+        seen[id(value)] = value, hashlib.sha256(text).hexdigest()
+    return seen[id(value)][1]
+
+
+def _parts(value: Any) -> tuple[str, Any]:
+    """A name for what a value is, and the values that make it up."""
+    if _only_checks(value):
+        return "", (value.__wrapped__,)
+    if isinstance(value, types.FunctionType):
+        cells = [_content(cell) for cell in value.__closure__ or ()]
+        return "", (value.__code__, value.__defaults__, value.__kwdefaults__, cells)
+    if isinstance(value, types.CodeType):
+        return value.co_code.hex(), (value.co_consts, value.co_names)
+    if isinstance(value, types.MethodType):
+        return "", (value.__func__, value.__self__)
+    if isinstance(value, staticmethod | classmethod | _COMPILED):
+        return "", (value.__wrapped__,)
+    if isinstance(value, property):
+        return "", (value.fget,)
+    if isinstance(value, type):
+        name = f"{value.__module__}.{value.__qualname__}"
+        if value.__module__.split(".")[0] in _KNOWN:
+            return name, ()
+        own = {k: v for k, v in vars(value).items() if not k.startswith("__") or k == "__call__"}
+        return name, (own, value.__bases__)
+    if isinstance(value, types.ModuleType):
+        return value.__name__, ()
+    if isinstance(value, dict):
+        # A hash that an object keeps of itself is another one in every process.
+        items = [
+            (k, v) for k, v in value.items() if not (isinstance(k, str) and k.endswith("_hash"))
+        ]
+        return type(value).__name__, items
+    if isinstance(value, set | frozenset):
+        return "", value
+    if isinstance(value, tuple | list):
+        return "", (type(value), *value)
+    try:
+        made = value.__reduce_ex__(4)  # what it would be copied from: attributes and slots too
+    except Exception:  # what cannot be copied may say so in any way
+        return re.sub("0x[0-9a-fA-F]+", "", repr(value)), ()  # without addresses in memory
+    if isinstance(made, str):
+        return made, ()
+    return "", [*made[:3], *(list(items) for items in made[3:5] if items is not None)]
+
+
+def _only_checks(value: Any) -> bool:
+    """Whether this is a function of another one that beartype (no closure) or jaxtyping made."""
+    if not (isinstance(value, types.FunctionType) and hasattr(value, "__wrapped__")):
+        return False
+    return not value.__closure__ or str(value.__globals__.get("__name__")).startswith("jaxtyping.")
+
+
+def _of_objects(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.hasobject
 
 
 def _content(cell: types.CellType) -> Any:
@@ -151,9 +203,3 @@ def _content(cell: types.CellType) -> Any:
         return cell.cell_contents
     except ValueError:
         return None
-
-
-def _plain(value: Any) -> str:
-    """Words for a value without addresses in memory."""
-    text = repr(value)
-    return " ".join(word for word in text.replace(">", " ").split() if not word.startswith("0x"))
