@@ -495,3 +495,43 @@ def test_a_differentiated_product_has_points_first_and_the_derivatives_of_the_pl
         return "f64[4,5]" in equations
 
     assert transposed(plain) and not transposed(wrapped)
+
+
+class _Tied(eqx.Module):
+    shared: eqx.nn.Shared
+
+    def __init__(self, kind, *sizes, **options):
+        pair = _made(kind, *sizes, **options), _made(kind, *sizes, seed=1, **options)
+        self.shared = eqx.nn.Shared(pair, lambda p: p[1].weight, lambda p: p[0].weight)
+
+    def __call__(self, x):
+        first, second = self.shared()
+        return second(jax.nn.relu(first(x)))
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize(
+    "kind, sizes, shape", [(nn.Linear, (3, 3), (3,)), (nn.Conv1d, (3, 3, 1), (3, 4))]
+)
+@pytest.mark.parametrize("q", [AbsMax(4, "channel"), LSQ(4)])
+def test_a_tied_weight_has_one_grid_and_two_places(q, kind, sizes, shape, use_bias):
+    model, x = _Tied(kind, *sizes, use_bias=use_bias), _ones(*shape)
+    wrapped = wrap(model, q)
+    plain = unwrap(wrapped)
+    assert jax.tree.structure(plain) == jax.tree.structure(model)
+    first, second = plain.shared()
+    assert first.weight is second.weight
+    grid = quantizers.quantize(model.shared.pytree[0].weight, AbsMax(4, "channel"))
+    assert not isinstance(q, AbsMax) or np.array_equal(first.weight, grid)
+    # Compiled, the two may add in another order.
+    assert np.allclose(wrapped(x), plain(x), rtol=1e-6)
+    # One latent array: its gradient is the sum of those of both places.
+    gradients = eqx.filter_grad(lambda m: jnp.sum(m(x) ** 2))(wrapped)
+
+    def untied(a, b):
+        layers = [eqx.tree_at(lambda m: m.weight, m, w) for m, w in ((first, a), (second, b))]
+        return jnp.sum(layers[1](jax.nn.relu(layers[0](x))) ** 2)
+
+    both = sum(jax.grad(untied, argnums=(0, 1))(first.weight, first.weight))
+    if isinstance(q, AbsMax):
+        assert np.allclose(gradients.shared.pytree[0].weight.latent, both, rtol=1e-5)

@@ -172,7 +172,9 @@ def _is_convolution(node: Any) -> bool:
 
 def _shell(node: Any) -> Any:
     if isinstance(node, _CONVOLUTIONS):
-        if any(_is_wrapped(x) for x in jax.tree.leaves(node, is_leaf=_is_wrapped)):
+        # A kernel without axes is a placeholder of `eqx.nn.Shared` for one that may be wrapped.
+        wrapped = any(_is_wrapped(x) for x in jax.tree.leaves(node, is_leaf=_is_wrapped))
+        if wrapped or not hasattr(node.weight, "ndim"):
             return Resolved(node)
     return node
 
@@ -250,7 +252,8 @@ def _stack_axes(parent: Any) -> int:
         weight, own = parent.weight, 1
     else:
         return 0
-    return 0 if weight is None else max(0, weight.ndim - own)
+    # Where the weight is that of another layer (`eqx.nn.Shared`), a placeholder stands here.
+    return max(0, weight.ndim - own) if hasattr(weight, "ndim") else 0
 
 
 def _wrapped(leaf: Any, q: Any, parent: Any, path: tuple, backward: Any) -> Wrapped:
