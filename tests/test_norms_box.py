@@ -73,6 +73,20 @@ def test_the_uncertainty_is_honest(d, norm):
         assert fine.uncertainty < coarse.uncertainty < 0.2 * coarse
 
 
+@pytest.mark.parametrize("norm", [norms.L1, norms.L2, norms.Sup])
+@pytest.mark.parametrize("scale", [2.0**-548, 2.0**-300, 2.0**300, 2.0**664])
+@pytest.mark.parametrize("d", [2, 4])
+def test_a_distance_scales(d, scale, norm):
+    """Squares and the variances of squares leave the range of float64, the distance does not."""
+    sines = targets.get(f"sines{d}d")
+    scaled = targets.Multivariate(
+        lambda x: scale * np.asarray(sines(x)), sines.domain, name="scaled"
+    )
+    one, other = (norm(points=2**12).distance(ZERO[d], target) for target in (sines, scaled))
+    assert float(other) / scale == pytest.approx(float(one), rel=1e-14)
+    assert other.uncertainty / scale == pytest.approx(one.uncertainty, rel=0.01)
+
+
 def test_a_supremum_is_reached_and_not_below_samples():
     target = targets.get("gabor3d")
     network = _random(3, 8, 3)

@@ -10,7 +10,7 @@ import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrelu import networks, norms, targets
+from qrelu import families, networks, norms, targets
 
 NORMS = [norms.L1(), norms.L2(), norms.Sup()]
 
@@ -41,7 +41,7 @@ def test_networks_pieces_and_arrays_agree(norm):
 
 
 @pytest.mark.parametrize("norm", NORMS, ids=lambda n: n.name)
-@pytest.mark.parametrize("scale", [2.0**-500, 2.0**500])
+@pytest.mark.parametrize("scale", [2.0**-960, 2.0**-548, 2.0**-500, 2.0**500, 2.0**664, 2.0**1021])
 def test_a_distance_scales_with_both(norm, scale):
     net = hat_network()
     scaled = networks.ReLUNetwork((net.weights[0], scale * net.weights[1]), net.biases)
@@ -51,6 +51,71 @@ def test_a_distance_scales_with_both(norm, scale):
     one, other = norm.distance(net, wave), norm.distance(scaled, large)
     assert float(other) / scale == pytest.approx(float(one), rel=1e-14)
     assert other.uncertainty / scale == pytest.approx(one.uncertainty, rel=0.1)
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=lambda n: n.name)
+@pytest.mark.parametrize("scale", [2.0**-548, 2.0**664])
+@pytest.mark.parametrize("name", ["piecewise-constant", "linear-spline", "polynomial"])
+def test_a_distance_of_families_scales_with_both(name, scale, norm):
+    """Steps and lines are measured cell by cell, polynomials as a difference."""
+
+    def measured(size):
+        exp = targets.Function(lambda x: size * np.exp(x), (0, 1))
+        return norm.distance(families.get(name).fit(exp, 6, norm=norm).function, exp)
+
+    found, one = measured(scale), measured(1.0)
+    # A fit at another scale ends elsewhere, by rounding and by what its own search leaves.
+    assert float(found) / scale == pytest.approx(float(one), rel=1e-4)
+    assert 0 < found.uncertainty / scale < 1e-5 * one
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=lambda n: n.name)
+@pytest.mark.parametrize("scale", [2.0**-960, 2.0**-548, 2.0**664, 2.0**1021])
+def test_a_distance_from_zero_and_from_data_scales(norm, scale):
+    """Zero has no size of its own to choose the units by; data have closed forms."""
+    zero, x = np.zeros(2), np.linspace(0, 1, 9)
+    for make in (
+        lambda size: targets.Function(lambda x: size * np.exp(x), (0, 1)),
+        lambda size: targets.Data(x, size * np.cos(x)),
+    ):
+        one, other = (norm.between(np.array([0.0, 1.0]), zero, make(s)) for s in (1.0, scale))
+        assert float(other) / scale == pytest.approx(float(one), rel=1e-14)
+        assert other.uncertainty / scale == pytest.approx(one.uncertainty, rel=0.1)
+
+
+def test_results_that_leave_float64_say_so():
+    ends, zero = np.array([0.0, 1.0]), np.zeros(2)
+    large = targets.Function(lambda x: 1e200 * np.exp(x), (0, 1))
+    with pytest.raises(ValueError, match=r"`L2\(\).piecewise\(...\)` must stay below 1.8e308"):
+        norms.L2().piecewise(ends, zero, large)
+    tiny = targets.Function(lambda x: 1e-200 * np.exp(x), (0, 1))
+    local = norms.L2().piecewise(ends, zero, tiny)
+    assert local.errors[0] == 0 < local.uncertainty[0]
+    wide = targets.Function(lambda x: 1e306 + 0 * x, (0, 1e6))
+    for norm in (norms.L1(), norms.L2()):
+        with pytest.raises(ValueError, match="must stay below 1.8e308"):
+            norm.between(1e6 * ends, zero, wide)
+    opposite = targets.Function(lambda x: -1.5e308 + 0 * x, (0, 1))
+    data = targets.Data(np.linspace(0, 1, 3), np.array([-1.5e308, -1.4e308, -1.5e308]))
+    for norm in NORMS:
+        for target in (opposite, data):
+            with pytest.raises(ValueError, match=r"whose difference is finite; got inf at x = 0"):
+                norm.between(ends, np.full(2, 1.5e308), target)
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=lambda n: n.name)
+def test_a_pole_is_the_fault_of_the_approximant(norm):
+    """Every integral over a simple pole is infinite, whatever finite number its samples give."""
+    rule = families.Quantized(families.Rational(), families.Bits(4))
+    exp = targets.Function(lambda x: np.exp(x - 5), (5, 6))
+    jump = targets.Function(
+        lambda x: np.where(x < -300.5, 1.0, -x / 1e3), (-1e3, 1e3), breakpoints=(-300.5,)
+    )
+    for target in (exp, jump):
+        function = rule.fit(target, 20, norm=norms.L2()).function
+        assert not function.bounded
+        with pytest.raises(ValueError, match="an approximant that is finite .* has a pole in"):
+            norm.distance(function, target)
 
 
 @pytest.mark.parametrize("norm", NORMS, ids=lambda n: n.name)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrelu import norms
+from qrelu import families, norms, targets
 
 # max |f''| of the bump (1 - z^2)^3, |z| < 1: f'' = -6 (1 - z^2)(1 - 5 z^2), largest at z = 0.
 _BEND = 6.0
@@ -220,3 +220,64 @@ def test_a_declared_bound_is_sharper_than_a_grid():
     grid = np.linspace(0, 1, 1024 + 1)
     assert np.abs(target(grid)).max() == 0.0
     assert float(sup_error(target, 1024)) == pytest.approx(1.0, rel=1e-9)
+
+
+class Kink:
+    """rise |x - c|^power before c and fall |x - c|^power after it, with nothing declared."""
+
+    name, breakpoints, singular_ends, domain = "kink", (), (False, False), (5.0, 6.0)
+
+    def __init__(self, rise, fall, power, c):
+        self.rise, self.fall, self.power, self.c = rise, fall, power, c
+
+    def __call__(self, x):
+        return np.where(x < self.c, self.rise, self.fall) * np.abs(x - self.c) ** self.power
+
+    def curvature(self, lower, upper):
+        return None
+
+
+KINKS = [(1, 1, 1.0), (2, 0.3, 1.0), (0.01, 5, 1.0), (1, 1, 0.9), (1, 1, 0.5), (1, 3, 0.5)]
+
+
+@pytest.mark.parametrize("rise, fall, power", KINKS)
+def test_the_maximum_at_an_undeclared_kink_is_reached(rise, fall, power):
+    """99 even places, places next to samples of the search, and next to the ends."""
+    rng = np.random.default_rng(0)
+    near = 10.0 ** rng.uniform(-13, -2, 30)
+    places = [np.linspace(5.01, 5.99, 99), 5 + near[:10], 6 - near[10:20], 5.25 + near[20:]]
+    t = np.array([5.0, 5.25, 5.5, 5.75, 6.0])
+    for c in np.concatenate(places):
+        target = Kink(rise, fall, power, c)
+        # The chords of a function that is convex on both sides or concave: the kink sticks out.
+        p = target(t) + 0.1 * max(rise, fall)
+        found = norms.Sup().between(t, p, target)
+        x = np.concatenate([[c], t, np.clip(c + near, 5, 6), np.linspace(5, 6, 501)])
+        seen = np.max(np.abs(np.interp(x, t, p) - target(x)))
+        assert seen <= found + found.uncertainty
+        assert found.uncertainty <= 2e-6 * found
+        assert float(found) >= seen * (1 - 1e-6)
+
+
+def test_a_polynomial_against_a_kink():
+    """The best parabola to |x - c|: the kink is one of the places where the error is largest."""
+    for c in (5.3, *np.linspace(5.05, 5.95, 7)):
+        target = targets.Function(lambda x, c=c: np.abs(x - c), (5, 6))
+        function = families.Polynomial("chebyshev").fit(target, 2, norm=norms.Sup()).function
+        found = norms.Sup().distance(function, target)
+        assert found.assumption == "estimated curvature"
+        at = np.array([c, 5.0, 6.0])
+        assert np.max(np.abs(function(at) - target(at))) <= found + found.uncertainty
+
+
+def test_the_largest_error_of_every_piece_at_undeclared_kinks():
+    t = np.linspace(5, 6, 4)
+    for c in np.linspace(5.01, 5.99, 50):
+        target = Kink(1, 1, 1.0, c)
+        p = target(t)
+        local = norms.Sup().piecewise(t, p, target)
+        k = np.searchsorted(t, c) - 1
+        exact = np.zeros(3)
+        exact[k] = np.interp(c, t, p) - target(np.array([c]))[0]
+        assert (np.abs(local.errors - exact) <= local.uncertainty + 1e-15).all()
+        assert local.errors[k] == pytest.approx(exact[k], rel=1e-9)

@@ -56,7 +56,7 @@ class AbstractNorm(eqx.Module):
 
         - `TypeError`: neither a network nor pieces, or a target without a domain.
         - `ValueError`: several inputs or outputs, a domain that is not covered, a target that is
-            not finite or not vectorized.
+            not finite or not vectorized, a quotient with a pole, a distance beyond 1.8e308.
 
         **Reference:** derived, above the rules that it uses.
         """

@@ -37,6 +37,12 @@ def _of_formula(formula: Any, target: Any) -> tuple[np.ndarray, np.ndarray, Any]
     a, b = domain(target)
     lower, upper = formula.domain
     _check_covered(lower, upper, a, b)
+    # No power of a simple pole has a finite integral, and between samples it would go unseen.
+    if not formula.bounded:
+        raise ValueError(
+            "`distance(approximant, target)` must get an approximant that is finite on the domain; "
+            f"this one has a pole in [{lower!r}, {upper!r}]. Round it less, or use another size."
+        )
     linear = formula.linear_pieces()
     if linear is None:
         gap = Gap(formula, target)

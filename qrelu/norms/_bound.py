@@ -1,7 +1,7 @@
 """How large the difference can be between two samples."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,19 +43,19 @@ def bounds(
     size = difference.sizes[cells.owner]
     slope = difference.steepness[cells.owner]
     # As in the quadrature: values of both functions, and the argument rounded on the way.
-    noise = EPS * (4 * size + 2 * ends + 2 * far * (slope + np.abs(b - a) / h))
+    noise = EPS * (4 * size + 2 * ends + 2 * far * (slope + np.abs(b - a) / h)) + difference.least
     with np.errstate(over="ignore", invalid="ignore"):
         c = 0.5 * curvature(cells) * h**2 * (1 + 8 * EPS)
     c = np.where(np.isnan(c), np.inf, c)
     unbounded = np.isinf(c)
     inside = (np.abs(b - a) < c) & ~unbounded
     safe = np.where(inside, c, 1.0)
-    upper = np.where(inside, 0.5 * np.abs(a + b) + 0.25 * (safe + (b - a) ** 2 / safe), ends)
+    upper = np.where(inside, 0.5 * np.abs(a + b) + 0.25 * (safe + (b - a) * ((b - a) / safe)), ends)
     upper = np.where(unbounded, np.inf, np.maximum(upper, ends))
     lean = np.where(a + b >= 0, b - a, a - b)
     # Never less than 1/32 of the cell: a loose bound may point at the same end again and again.
     split = np.clip(np.where(inside, 0.5 + 0.5 * lean / safe, 0.5), 1 / 32, 31 / 32)
-    rise = _modulus(difference.target, h)
+    rise = _modulus(difference, h)
     if rise is not None:
         other = ends + rise
         split = np.where(other < upper, 0.5, split)
@@ -63,14 +63,15 @@ def bounds(
     return Bounds(upper, split, noise, unbounded)
 
 
-def _modulus(target: Any, h: np.ndarray) -> np.ndarray | None:
-    modulus = getattr(target, "modulus", None)
+def _modulus(difference: Difference, h: np.ndarray) -> np.ndarray | None:
+    modulus = getattr(difference.target, "modulus", None)
     if modulus is None:
         return None
     near, whole = modulus(0.5 * h), modulus(h)
     if near is None or whole is None:
         return None
-    return 0.5 * (np.asarray(near) + np.asarray(whole)) * (1 + 8 * EPS)
+    rise = 0.5 * (np.asarray(near) + np.asarray(whole)) * (1 + 8 * EPS)
+    return np.ldexp(rise, -difference.exponent)
 
 
 def declared_curvature(difference: Difference) -> Callable[[Cells], np.ndarray] | None:
@@ -83,6 +84,7 @@ def declared_curvature(difference: Difference) -> Callable[[Cells], np.ndarray] 
     def on_cells(cells: Cells) -> np.ndarray:
         with np.errstate(all="ignore"):
             bound = np.asarray(curvature(cells.lower, cells.upper), dtype=np.float64)
+            bound = np.ldexp(bound, -difference.exponent)
         return np.abs(np.broadcast_to(bound, cells.lower.shape))
 
     return on_cells

@@ -12,6 +12,7 @@ from ._box_cells import integral_on_box
 from ._difference import EPS
 from ._measured import Measured
 from ._rules import QuasiMonteCarlo
+from ._units import LEAST, exponent, from_units, scaled
 
 # Up to this many variables integrals are taken by tensor products, beyond by quasi-Monte-Carlo.
 TENSOR = 3
@@ -35,18 +36,30 @@ def distance_on_box(approximant: Any, target: Any, p: float, points: int) -> Mea
     difference = _difference(approximant, target, len(lower))
     if p == math.inf:
         return _supremum(difference, lower, upper, points)
-    if len(lower) <= TENSOR:
-        integral, error, scale = integral_on_box(difference, lower, upper, int(p), points)
-        assumption = "cells of two sizes"
-    else:
-        integral, error, scale = _by_scramblings(difference, lower, upper, int(p), points)
-        assumption = "independent scramblings"
+    cells = len(lower) <= TENSOR
+    measure = integral_on_box if cells else _by_scramblings
+    assumption = "cells of two sizes" if cells else "independent scramblings"
+    e, more = 0, 0
+    while True:
+        e += more
+        in_units = functools.partial(_in_units, difference, e)
+        with np.errstate(over="ignore", invalid="ignore"):
+            integral, error, scale = measure(in_units, lower, upper, int(p), points)
+        if not (more := exponent(scale)):
+            break
     root = 1 / p
     value = integral**root
     gap = max(value - max(integral - error, 0.0) ** root, (integral + error) ** root - value)
     # A few roundings of both functions, which the integral of their difference inherits.
     noise = 8 * EPS * scale * float(np.prod(upper - lower)) ** root
-    return Measured(value, gap + noise, assumption=assumption)
+    call = f"L{p:.0f}().distance"
+    value = float(from_units(call, value, e))
+    uncertainty = float(scaled(gap + noise, e)) + (LEAST if e else 0.0)
+    return Measured(value, uncertainty, assumption=assumption)
+
+
+def _in_units(difference: Values, e: int, points: np.ndarray) -> np.ndarray:
+    return np.ldexp(difference(points), -e)
 
 
 def _difference(approximant: Any, target: Any, d: int) -> Values:
@@ -67,7 +80,14 @@ def _difference(approximant: Any, target: Any, d: int) -> Values:
                     f"`distance(approximant, target)` must get {word} that is finite on the box; "
                     f"at {place} it is not. Shrink the box, or look for a division by zero."
                 )
-        return found - exact
+        with np.errstate(over="ignore"):
+            gap = found - exact
+        if not np.isfinite(gap).all():
+            raise ValueError(
+                "`distance(approximant, target)` must get functions whose difference is finite; at "
+                f"{points[~np.isfinite(gap)][0].tolist()} it is not. Divide both by a power of two."
+            )
+        return gap
 
     return difference
 

@@ -47,8 +47,8 @@ def integral_on_box(
         # The fewest cells that make up half of the uncertainty.
         count = int(np.searchsorted(np.cumsum(gaps[order]), total / 2)) + 1
         count = min(count, (points - spent) // each)
-        # Below that halving loses digits of the corners.
-        if count < 1 or total <= 1e-15 * float(coarse.sum()) or level.max() > 40:
+        # Below that halving loses digits of the corners. An infinite sum is not refined at all.
+        if count < 1 or not total > 1e-15 * float(coarse.sum()) or level.max() > 40:
             return float(parts.sum()), total, largest
         cut, kept = order[:count], order[count:]
         shrunk = width * 0.5 ** (level[cut, None] + 1)

@@ -7,13 +7,14 @@ larger than the values at the two ends, so the rounding error of p(x) is a few u
 place of max(|p(u)|, |p(v)|), whatever the slope.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._gap import EPS as EPS
 from ._gap import Gap
+from ._units import LEAST, scaled
 
 
 class Cells(NamedTuple):
@@ -69,7 +70,8 @@ class Difference:
     """`approximant - target` on [breakpoints[0], breakpoints[-1]]; see the module's text.
 
     `left` and `right` are the approximant at the ends of each piece. `sizes` and `steepness` are
-    what the rounding of both functions is measured by: values and slopes on each piece.
+    what the rounding of both functions is measured by: values and slopes on each piece. All values
+    are in units of 2^exponent.
     """
 
     breakpoints: np.ndarray
@@ -80,10 +82,27 @@ class Difference:
     steepness: np.ndarray
     target: Any
     singular: np.ndarray
+    exponent: int = 0
 
     @property
     def count(self) -> int:
         return len(self.slopes)
+
+    @property
+    def walls(self) -> np.ndarray:
+        """The ends and the singular points."""
+        return np.union1d(self.singular, self.breakpoints[[0, -1]])
+
+    @property
+    def least(self) -> float:
+        """What both functions may lose to rounding below the normal range."""
+        return float(scaled(2 * LEAST, -self.exponent)) if self.exponent else 0.0
+
+    def in_units(self, e: int) -> "Difference":
+        """The same in units that are 2^e times as large."""
+        columns = ("left", "right", "slopes", "sizes", "steepness")
+        parts = {name: scaled(getattr(self, name), -e) for name in columns}
+        return replace(self, **parts, exponent=self.exponent + e)
 
     def of_target(self, x: np.ndarray) -> np.ndarray:
         """The target's values; one flat array is what every vectorized function understands."""
@@ -95,6 +114,7 @@ class Difference:
                 f"to the same shape; got {values.shape} from {_name(self.target)}. Write it with "
                 "array operations (`numpy` or `jax.numpy`)."
             )
+        values = scaled(values, -self.exponent) if self.exponent else values
         return values.reshape(x.shape)
 
     def linear(self, x: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -129,7 +149,8 @@ class Difference:
 
     def at(self, x: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """The difference at `x` in the pieces `owner`."""
-        return self.linear(x, owner) - self.of_target(x)
+        with np.errstate(over="ignore"):
+            return self.linear(x, owner) - self.of_target(x)
 
     def split(self, cells: Cells, cuts: "Cuts") -> Cells:
         """The cut cells in parts; cells without a cut are left out."""
@@ -165,9 +186,18 @@ class Difference:
         return self.split(cells, cuts)
 
     def not_finite(self, x: np.ndarray, values: np.ndarray) -> ValueError:
-        """The error for a target whose values are not finite: it says where."""
+        """The error for functions whose difference is not finite: it says whose fault and where."""
         bad = np.flatnonzero(~np.isfinite(values.ravel()))
         place, value = float(x.ravel()[bad[0]]), values.ravel()[bad[0]]
+        target = self.target.target if isinstance(self.target, Gap) else self.target
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(target(np.array([place]))).all()
+        if finite:
+            return ValueError(
+                "`distance(approximant, target)` must get functions whose difference is finite; "
+                f"got {value} at x = {place!r}, where {_name(target)} is finite. Divide both by a "
+                "power of two if they are near the end of float64."
+            )
         return ValueError(
             f"`distance(..., target)` needs a target that is finite on its domain; got {value} "
             f"from {_name(self.target)} at x = {place!r}. Move the domain away or define the "

@@ -9,6 +9,7 @@ difference has lost their size. What is asked of a formula, beside its values at
 - `breakpoints`: the interior points where it is not twice continuously differentiable.
 - `mesh`: increasing points from end to end; between two of them it has no more than about one
   oscillation.
+- `bounded`: whether it has no pole there.
 - `roundoff`: a bound on the rounding error of its values in float64.
 - `linear_pieces()`: breakpoints (K + 1,) and the values at both ends of each piece (2, K) where it
   is linear between breakpoints, with jumps allowed; None otherwise.

@@ -6,6 +6,7 @@ import numpy as np
 
 from ._difference import EPS
 from ._quadrature import Integrals
+from ._units import exponent
 
 
 def interpolates(target: Any) -> bool:
@@ -37,11 +38,18 @@ def merged(
     gap = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
     per_gap = np.maximum(np.abs(data[gap]), np.abs(data[gap + 1]))
     x_all = np.insert(x, where, t)
-    d_all = np.insert(np.interp(x, t, p) - f, where, p - np.interp(t, knots, data))
+    with np.errstate(over="ignore", invalid="ignore"):
+        d_all = np.insert(np.interp(x, t, p) - f, where, p - np.interp(t, knots, data))
+    if not np.isfinite(d_all).all():
+        raise ValueError(
+            "`distance(approximant, target)` must get functions whose difference is finite; got "
+            f"{d_all[~np.isfinite(d_all)][0]} at x = {float(x_all[~np.isfinite(d_all)][0])!r}. "
+            "Divide both by a power of two."
+        )
     # One function has a knot here, the other is interpolated: rounding in the slope, the product
     # and the sum, each of the size of the larger of its two values, and one in the difference.
     size = np.insert(np.repeat(per_piece, counts[:-1]), where, per_gap)
-    noise = EPS * (4 * size + np.abs(d_all))
+    noise = 4 * EPS * size + EPS * np.abs(d_all)
     owner = np.repeat(np.arange(len(t) - 1), counts[:-1] + 1)
     return x_all, d_all, noise, owner
 
@@ -54,6 +62,8 @@ def merged(
 def integrals(t: np.ndarray, p: np.ndarray, target: Any, power: int) -> Integrals:
     """Integral of |difference|^p over every piece of the approximant, exact up to rounding."""
     x, d, noise, owner = merged(t, p, target)
+    e = exponent(max(np.abs(d).max(), noise.max()))
+    d, noise = np.ldexp(d, -e), np.ldexp(noise, -e)
     h, a, b = np.diff(x), d[:-1], d[1:]
     eta = np.maximum(noise[:-1], noise[1:])
     if power == 2:
@@ -64,7 +74,8 @@ def integrals(t: np.ndarray, p: np.ndarray, target: Any, power: int) -> Integral
         cells = h * np.where(a * b >= 0, size, crossed) / 2
     count = len(t) - 1
     values = np.bincount(owner, cells, minlength=count)
-    return Integrals(values, 8 * EPS * values, np.bincount(owner, h * eta**power, minlength=count))
+    spread = np.bincount(owner, h * eta**power, minlength=count)
+    return Integrals(values, 8 * EPS * values, spread, e)
 
 
 def suprema(

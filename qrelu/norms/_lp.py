@@ -9,6 +9,7 @@ from ._difference import difference
 from ._knots import integrals, interpolates
 from ._measured import Local, Measured
 from ._quadrature import Integrals, integrate
+from ._units import LEAST, from_units, scaled
 
 
 class L1(AbstractNorm):
@@ -31,7 +32,7 @@ class L1(AbstractNorm):
 
     def _piecewise(self, breakpoints: np.ndarray, values: np.ndarray, target: Any) -> Local:
         parts = _integrals(self, breakpoints, values, target)
-        return Local(parts.values, parts.errors + parts.noise, np.full_like(parts.values, np.nan))
+        return _local(self, parts, parts.errors + parts.noise)
 
 
 class L2(AbstractNorm):
@@ -56,7 +57,7 @@ class L2(AbstractNorm):
         parts = _integrals(self, breakpoints, values, target)
         # Of the integral of (d + eta)^2: 2 ||d|| ||eta|| + ||eta||^2.
         noise = 2 * np.sqrt(parts.values * parts.noise) + parts.noise
-        return Local(parts.values, parts.errors + noise, np.full_like(parts.values, np.nan))
+        return _local(self, parts, parts.errors + noise)
 
 
 def _integrals(norm: L1 | L2, t: np.ndarray, p: np.ndarray, target: Any) -> Integrals:
@@ -68,9 +69,22 @@ def _integrals(norm: L1 | L2, t: np.ndarray, p: np.ndarray, target: Any) -> Inte
 # With I the sum of the pieces, |I - true| <= e and noise eta: the norm is I^(1/p) up to the larger
 # one-sided change of the root, and by the triangle inequality up to (integral of eta^p)^(1/p).
 def _norm(norm: L1 | L2, parts: Integrals, target: Any) -> Measured:
-    total, error, noise = (float(np.sum(part)) for part in parts)
+    total, error, noise = (float(np.sum(part)) for part in parts[:3])
     root = 1 / norm.p
     value = total**root
     gap = max(value - max(total - error, 0.0) ** root, (total + error) ** root - value)
     assumption = "" if interpolates(target) else "smooth between breakpoints"
-    return Measured(value, gap + noise**root, assumption=assumption)
+    call = f"{norm.name}().distance"
+    value = from_units(call, value, parts.exponent)
+    gap = _uncertainty(gap + noise**root, parts.exponent)
+    return Measured(float(value), float(gap), assumption=assumption)
+
+
+def _local(norm: L1 | L2, parts: Integrals, uncertainty: np.ndarray) -> Local:
+    call, e = f"{norm.name}().piecewise", int(norm.p) * parts.exponent
+    values = from_units(call, parts.values, e)
+    return Local(values, _uncertainty(uncertainty, e), np.full_like(values, np.nan))
+
+
+def _uncertainty(uncertainty: Any, e: int) -> Any:
+    return scaled(uncertainty, e) + (LEAST if e else 0.0)

@@ -9,6 +9,7 @@ from ._bound import declared_curvature
 from ._difference import EPS, Cells, Cuts, Difference
 from ._kronrod import COUNT, LEFT, RIGHT, WEIGHTS, error, hidden
 from ._roots import cuts
+from ._units import exponent
 
 # 4,096 cells of 15 nodes: half a megabyte per array, which stays in the cache.
 BLOCK = 4096
@@ -23,11 +24,13 @@ class Integrals(NamedTuple):
 
     `noise` is the integral over the piece of eta^p, eta a bound on the rounding error of the
     difference: by the triangle inequality the norm itself is known to within (sum noise)^(1/p).
+    The difference is measured in units of 2^exponent.
     """
 
     values: np.ndarray
     errors: np.ndarray
     noise: np.ndarray
+    exponent: int = 0
 
 
 class _Rule(NamedTuple):
@@ -36,6 +39,7 @@ class _Rule(NamedTuple):
     noise: np.ndarray
     floor: np.ndarray
     hidden: np.ndarray
+    peak: np.ndarray
     at: np.ndarray
     index: np.ndarray
 
@@ -45,12 +49,14 @@ class _Rule(NamedTuple):
 # The target: 2 EPS |f| for the result and EPS |x f'(x)| for the argument that it rounds on the way
 # (exp(3x) rounds 3x); |f| <= |p| + |d| and |f'| <= |s| + |d'|, with |d'| about spread/h. The node
 # itself is rounded too, which moves d by EPS |x| |d'|: inside the last term.
-def _noise(cells: Cells, size: np.ndarray, steepness: np.ndarray, d: np.ndarray) -> np.ndarray:
+def _noise(difference: Difference, cells: Cells, d: np.ndarray) -> np.ndarray:
+    size, steepness = difference.sizes[cells.owner], difference.steepness[cells.owner]
     top, bottom = d.max(axis=0), d.min(axis=0)
     h = cells.upper - cells.lower
     far = np.maximum(np.abs(cells.lower), np.abs(cells.upper))
     peak = np.maximum(top, -bottom)
-    return EPS * (4 * size + 2 * peak + 2 * far * (steepness + (top - bottom) / h))
+    noise = EPS * (4 * size + 2 * peak + 2 * far * (steepness + (top - bottom) / h))
+    return noise + difference.least
 
 
 def _rule(
@@ -74,29 +80,32 @@ def _rule(
     d[half:] = cells.right - slope * (v - x[half:])
     d -= difference.of_target(x)
     inner = d[1:-1]
-    steepness = difference.steepness[cells.owner]
-    eta = _noise(cells, difference.sizes[cells.owner], steepness, inner)
-    magnitude = d * d if power == 2 else np.abs(d)
-    values = h * (WEIGHTS @ magnitude[1:-1])
-    if not np.isfinite(values).all():
-        raise difference.not_finite(x[1:-1], inner)
+    eta = _noise(difference, cells, inner)
+    size = np.abs(d)
     # A singular end may be infinite, or belong to the other side of a jump.
-    ends = np.where(np.isin(x[[0, -1]], difference.singular), np.nan, magnitude[[0, -1]])
-    if np.isinf(ends).any():
-        raise difference.not_finite(x[[0, -1]], ends)
+    size[[0, -1]] = np.where(np.isin(x[[0, -1]], difference.singular), np.nan, size[[0, -1]])
+    bad = ~np.isfinite(size)
+    bad[[0, -1]] = np.isinf(size[[0, -1]])
+    if bad.any():
+        raise difference.not_finite(x[bad], d[bad])
+    peak = np.fmax.reduce(size)
+    magnitude = size * size if power == 2 else size
+    values = h * (WEIGHTS @ magnitude[1:-1])
+    ends = magnitude[[0, -1]]
     errors = error(magnitude[1:-1], ends, h)
     bumps = np.zeros(len(u)) if curvature is None else hidden(inner, h, curvature(cells), power)
     if power == 2:
         noise = h * eta**2
         floor = 2 * np.sqrt(values) * np.sqrt(noise) + noise + 4 * EPS * values
-        return _Rule(values, errors, noise, floor, bumps, np.empty(0), np.empty(0, dtype=int))
+        none = np.empty(0), np.empty(0, dtype=int)
+        return _Rule(values, errors, noise, floor, bumps, peak, *none)
     noise = h * eta
     floor = noise + 4 * EPS * values
     columns = np.flatnonzero(search)
     if len(columns) < len(u):
         cells, x, d, eta = cells.take(columns), x[:, columns], d[:, columns], eta[columns]
     at, index = cuts(difference, cells, x, d, 4 * eta)
-    return _Rule(values, errors, noise, floor, bumps, at, columns[index])
+    return _Rule(values, errors, noise, floor, bumps, peak, at, columns[index])
 
 
 def _measure(
@@ -123,24 +132,30 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
     `power * accuracy` times the integral (the norm to a relative `accuracy`), the cells with the
     largest are cut: in two, graded toward singular points, and for p = 1 where the difference
     changes its sign. After the first pass over the merged pieces about `points` values of the
-    target are asked for at most, and 60 more for every piece.
+    target are asked for at most, and 60 more for every piece. Where squares would leave the range
+    of float64 all is measured again in units of the largest value.
     """
     cells = difference.cells()
     # The parts between sign changes are taken to have one sign; halves of them are searched again.
     search = np.ones(cells.count, dtype=bool)
-    points += _PER_PIECE * difference.count
+    budget = points + _PER_PIECE * difference.count
     curvature = declared_curvature(difference)
     allowance = _BUMPS + 2 * COUNT * difference.count
-    sums = np.zeros((3, difference.count))
+    values, errors, noise = sums = np.zeros((3, difference.count))
     total, accepted, spent = 0.0, 0.0, 0
+    peak = float(difference.sizes.max())
     while True:
-        rule = _measure(difference, cells, power, search, curvature)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rule = _measure(difference, cells, power, search, curvature)
+        peak = max(peak, float(rule.peak.max()))
+        if exponent(peak) > 0:
+            return integrate(difference.in_units(exponent(peak)), power, accuracy, points)
         gaps = np.maximum(rule.errors - rule.floor, 0.0)
         # A cell with a sign change inside is not smooth: the rules may agree by accident.
         kinked = np.unique(rule.index)
         gaps[kinked] = np.maximum(gaps[kinked], 0.05 * rule.values[kinked])
         goal = power * accuracy * (total + rule.values.sum())
-        refine = _worst(gaps, goal - accepted, (points - spent) // COUNT)
+        refine = _worst(gaps, goal - accepted, (budget - spent) // COUNT)
         if curvature is not None:
             # A bound that is loose everywhere asks for this everywhere: hence the allowance.
             sizes = np.where(rule.hidden > rule.floor, rule.hidden, 0.0)
@@ -157,7 +172,9 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
         for row, column in zip(sums, columns, strict=True):
             row += np.bincount(cells.owner[keep], column[keep], minlength=difference.count)
         if not len(refine):
-            return Integrals(*sums)
+            if exponent(peak) < 0:
+                return integrate(difference.in_units(exponent(peak)), power, accuracy, points)
+            return Integrals(values, errors, noise, difference.exponent)
         total += rule.values[keep].sum()
         accepted += gaps[keep].sum()
         signed = np.isin(rule.index, refine)

@@ -7,6 +7,7 @@ import numpy as np
 from ._bound import Bounds, bounds, declared_curvature
 from ._difference import EPS, Cells, Cuts, Difference
 from ._estimate import estimated_curvature
+from ._units import LEAST, exponent, scaled
 
 DECLARED = "declared curvature"
 MODULUS = "declared curvature and modulus of continuity"
@@ -16,6 +17,8 @@ ESTIMATED = "estimated curvature"
 # stay inside the range of float64.
 _GRADES = 64
 _NOTHING = 2.0**-320
+# Ends and singular points from which the last search begins: those with the largest values.
+_WALLS = 32
 
 
 class Found(NamedTuple):
@@ -65,7 +68,7 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
     cut and sampled at the cuts, until none is left or `points` values and 64 more for every piece
     have been spent.
     """
-    points += 64 * difference.count
+    budget = points + 64 * difference.count
     declared = declared_curvature(difference)
     curvature = declared or estimated_curvature(difference)
     assumption = DECLARED if declared else ESTIMATED
@@ -78,7 +81,11 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
     best.offer(cells.lower, a, cells.owner, cells.upper - cells.lower)
     best.offer(cells.upper, b, cells.owner, cells.upper - cells.lower)
     spent, unbounded = 0, 0
-    while True:
+
+    def scale() -> int:
+        return exponent(max(float(best.values.max()), float(difference.sizes.max())))
+
+    while scale() <= 0:
         bound = bounds(difference, cells, a, b, curvature)
         upper, last = _at_resolution(difference, cells, a, b, bound.upper)
         if np.any(bound.unbounded & ~last & np.isfinite(upper)) and assumption == DECLARED:
@@ -92,10 +99,10 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
         ends = np.maximum(np.abs(a), np.abs(b))
         goal = best.values[best.group(cells.owner)] * (1 + accuracy)
         done = last | (upper <= goal) | (upper - ends <= bound.noise)
-        if (~done).sum() > points - spent:
+        if (~done).sum() > budget - spent:
             active = np.flatnonzero(~done)
             order = np.argsort(upper[active], kind="stable")
-            left = active[order[: len(active) - max(points - spent, 0)]]
+            left = active[order[: len(active) - max(budget - spent, 0)]]
             done[left] = True
             # A declared bound that is still above twice the value says nothing: estimate there.
             left = left[upper[left] > 2 * goal[left]]
@@ -120,7 +127,11 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
             cuts.starts(d, a[cuts.cells]),
             cuts.ends(d, b[cuts.cells]),
         )
-    _polish(difference, best)
+    if e := scale():
+        found = search(difference.in_units(e), accuracy, points, grouped)
+        ceilings = scaled(found.ceilings, e) + LEAST
+        return found._replace(values=scaled(found.values, e), ceilings=ceilings)
+    _climb(difference, best, assumption == ESTIMATED)
     return Found(best.values, best.locations, best.ceilings, assumption)
 
 
@@ -140,7 +151,11 @@ def _at_ends(difference: Difference, cells: Cells) -> tuple[np.ndarray, np.ndarr
     if not np.isfinite(f).all():
         raise difference.not_finite(x, f)
     f = f[where]
-    return cells.left - f[: cells.count], cells.right - f[cells.count :]
+    with np.errstate(over="ignore"):
+        a, b = cells.left - f[: cells.count], cells.right - f[cells.count :]
+    if not np.isfinite([a, b]).all():
+        raise difference.not_finite(np.array([cells.lower, cells.upper]), np.array([a, b]))
+    return a, b
 
 
 def _at_resolution(
@@ -151,11 +166,16 @@ def _at_resolution(
     Between neighbors among the floats even an unbounded second derivative is taken to move the
     difference no further than it moves from the one to the other.
     """
-    span = difference.breakpoints[-1] - difference.breakpoints[0]
-    far = np.maximum(np.abs(cells.lower), np.abs(cells.upper))
-    last = cells.upper - cells.lower <= np.maximum(4 * np.spacing(far), _NOTHING * span)
+    last = cells.upper - cells.lower <= _resolution(difference, cells.lower, cells.upper)
     neighbors = np.maximum(np.abs(a), np.abs(b)) + np.abs(b - a)
     return np.where(last & np.isinf(upper), neighbors, upper), last
+
+
+def _resolution(difference: Difference, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """The length of a few floats."""
+    span = difference.breakpoints[-1] - difference.breakpoints[0]
+    far = np.maximum(np.abs(lower), np.abs(upper))
+    return np.maximum(4 * np.spacing(far), _NOTHING * span)
 
 
 def _cuts(difference: Difference, cells: Cells, active: np.ndarray, bound: Bounds) -> Cuts:
@@ -174,30 +194,53 @@ def _cuts(difference: Difference, cells: Cells, active: np.ndarray, bound: Bound
     )
 
 
-# Near a maximum inside a cell d is a parabola up to third order. A Newton step with central
-# differences over delta leaves an error of delta^2 |d^(3)|/(6 |d^(2)|) in the place and half its
-# square times |d^(2)| in the value. The search has resolved the maximum at the width of the cell in
-# which it took its best sample: delta is a fiftieth of that, and a fifth after each step that
-# helped. A sample on the border of two cells is polished into both.
-def _polish(difference: Difference, best: _Best) -> None:
-    cells = difference.cells()
-    for side in 3 * ("left", "right"):
-        cell = np.searchsorted(cells.lower, best.locations, side=side) - 1
-        cell = np.clip(cell, 0, cells.count - 1)
-        u, v, owner = cells.lower[cell], cells.upper[cell], cells.owner[cell]
-        delta = 0.02 * np.minimum(best.widths, v - u)
-        use = delta > 64 * EPS * np.maximum(np.abs(u), np.abs(v))
-        if best.grouped:
-            use &= owner == np.arange(len(owner))
-        if not use.any():
-            continue
-        u, v, owner, delta = u[use], v[use], owner[use], delta[use]
-        x = np.clip(best.locations[use], u + delta, v - delta)
+# Of |d| nothing is assumed here but that it rises to its maximum and falls after it: a kink or a
+# cusp is found as well as a parabola. Of ten points across a bracket the two beside the largest
+# value are the next bracket, 2/9 as long, until the ten values agree up to rounding or lie a few
+# floats apart; what they still differ by is added to the ceiling. The first brackets are the cells
+# in which the search took its best samples. An estimate of the curvature sees no kink that is close
+# to an end or a singular point, so brackets begin there too.
+def _climb(difference: Difference, best: _Best, estimated: bool) -> None:
+    owner, lower, upper = _brackets(difference, best, estimated)
+    noise, width = 4 * EPS * difference.sizes[owner] + difference.least, upper - lower
+    t = np.linspace(0.0, 1.0, 10)[:, None]
+    while len(owner):
+        x = lower + t * (upper - lower)
+        x[-1] = upper
         d = difference.at(x, owner)
-        ahead = difference.at(x + delta, owner) - d
-        behind = d - difference.at(x - delta, owner)
-        bend = ahead - behind
-        safe = np.where(bend == 0, 1.0, bend)
-        step = np.where(bend * d < 0, -0.5 * (ahead + behind) / safe * delta, 0.0)
-        place = np.clip(x + np.clip(step, -50 * delta, 50 * delta), u, v)
-        best.offer(place, difference.at(place, owner), owner, 10 * delta)
+        if not np.isfinite(d).all():
+            raise difference.not_finite(x, d)
+        size, column = np.abs(d), np.arange(len(owner))
+        k = np.argmax(size, axis=0)
+        best.offer(x[k, column], d[k, column], owner, width)
+        top = size[k, column]
+        spread = top - size.min(axis=0)
+        done = spread <= noise + 8 * EPS * top
+        done |= upper - lower <= _resolution(difference, lower, upper)
+        best.close((top + spread)[done], owner[done])
+        lower, upper = x[np.maximum(k - 1, 0), column], x[np.minimum(k + 1, 9), column]
+        owner, lower, upper, noise, width = (a[~done] for a in (owner, lower, upper, noise, width))
+
+
+def _brackets(
+    difference: Difference, best: _Best, estimated: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pieces and intervals in them around the best samples, on both sides where two cells meet."""
+    cells = difference.cells()
+    walls = difference.walls if estimated else np.empty(0)
+    at = np.concatenate([best.locations, walls])
+    left, right = (np.searchsorted(cells.lower, at, side=side) - 1 for side in ("left", "right"))
+    left, right = np.maximum(left, 0), np.minimum(right, cells.count - 1)
+    index = np.concatenate([np.arange(len(at)), np.flatnonzero(left != right)])
+    cell = np.concatenate([left, right[left != right]])
+    owner, wall, at = cells.owner[cell], index >= len(best.values), at[index]
+    u, v = cells.lower[cell], cells.upper[cell]
+    # The first samples are an eighth of a cell apart at most, and a kink that they do not see is
+    # closer to the wall than a part of that.
+    width = np.where(wall, (v - u) / 64, np.append(best.widths, walls)[index])
+    use = wall | (owner == index) if best.grouped else np.ones(len(at), dtype=bool)
+    if not best.grouped and wall.sum() > _WALLS:
+        size = np.where(wall, np.abs(difference.at(at, owner)), np.inf)
+        use = size >= np.sort(size)[-_WALLS]
+    lower, upper = np.maximum(at - width, u), np.minimum(at + width, v)
+    return owner[use], lower[use], upper[use]
