@@ -190,3 +190,18 @@ def test_what_quantizes_everything_to_zero_says_so():
     net = jax.tree.map(np.asarray, networks.he_normal((1, 3, 1), key=KEY))
     with pytest.warns(UserWarning, match="single value"):
         alternate(net, (X, Y), Uniform(64.0), rounds=0)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("q", [AbsMax(4), Uniform(0.125)])
+def test_networks_of_short_floats(dtype, q):
+    net = jax.tree.map(lambda p: p.astype(dtype), networks.he_normal((1, 4, 1), key=KEY))
+    result = alternate(net, (X, Y), q, rounds=1)
+    leaves = jax.tree.leaves(net)
+    assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(result.model))
+    assert _on_grid(result.model, q.grids(leaves) if hasattr(q, "grids") else [q] * len(leaves))
+    wide = jax.tree.map(
+        lambda p: np.asarray(p, np.float64), (result.model, quantizers.quantize(net, q))
+    )
+    assert float(result.loss) == pytest.approx(_error(wide[0]), rel=1e-9)
+    assert _error(wide[0]) < _error(wide[1])

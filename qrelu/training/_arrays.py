@@ -12,8 +12,25 @@ from ..quantizers import AbstractCalibration, Wrapped, quantize
 
 def in_jax(leaf: Any) -> Any:
     """Floating-point arrays of NumPy as those of JAX; everything else as it is."""
-    floats = isinstance(leaf, np.ndarray) and np.issubdtype(leaf.dtype, np.floating)
+    floats = isinstance(leaf, np.ndarray) and jnp.issubdtype(leaf.dtype, jnp.floating)
     return jnp.asarray(leaf) if floats else leaf
+
+
+def all_in_jax(leaf: Any) -> Any:
+    """Arrays of NumPy as those of JAX, of which every member of an ensemble takes its own part."""
+    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf
+
+
+def count_members(call: str, model: Any, rates: Any = None) -> int:
+    """The length of the axis with which all arrays of an ensemble, and its rates, begin."""
+    sizes = {leaf.shape[:1] for leaf in jax.tree.leaves((model, rates)) if eqx.is_array(leaf)}
+    if len(sizes) != 1 or sizes == {()}:
+        as_many = ", and as many learning rates" if rates is not None else ""
+        raise ValueError(
+            f"`{call}(models, ...)` must get arrays with a common leading axis of members{as_many};"
+            f" got the axes {sorted(sizes)}. `networks.stack` makes such models."
+        )
+    return sizes.pop()[0]
 
 
 def parameters_of(model: Any) -> Any:
@@ -24,7 +41,11 @@ def parameters_of(model: Any) -> Any:
 def grids_of(model: Any, quantizer: Any) -> list[Any]:
     """A grid for each floating-point array of the model, with errors and warnings of `quantize`."""
     quantize(model, quantizer)
-    leaves = [p for p in jax.tree.leaves(model) if eqx.is_inexact_array(p)]
+    # `equinox.is_inexact_array` does not know the bfloat16 of NumPy.
+    leaves = [
+        p for p in jax.tree.leaves(model) if isinstance(p, jax.Array | np.ndarray | np.generic)
+    ]
+    leaves = [p for p in leaves if jnp.issubdtype(p.dtype, jnp.inexact)]
     if isinstance(quantizer, AbstractCalibration):
         return quantizer.grids(leaves)
     return [quantizer] * len(leaves)
