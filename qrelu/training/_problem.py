@@ -17,6 +17,21 @@ from ._losses import CrossEntropy, Own
 _CELLS, _NODES = 256, 4
 
 
+class Whole(eqx.Module):
+    """Whole numbers that a model looks things up with; the losses on them are floats of a type."""
+
+    numbers: Any
+    dtype: Any = eqx.field(static=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the numbers."""
+        return self.numbers.shape
+
+    def __getitem__(self, index: Any) -> "Whole":
+        return Whole(self.numbers[index], self.dtype)
+
+
 class Problem(eqx.Module):
     """Inputs, labels and weights; the weights of data are 1/n, those of a target a quadrature's."""
 
@@ -74,8 +89,7 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
             raise ValueError(
                 f"`{call}` must be finite; {word}[{row}] is not. Leave such rows out first."
             )
-    if x.ndim == 1 and getattr(model, "in_size", None) != "scalar":
-        x = x[:, None]
+    x = x[:, None] if x.ndim == 1 else x
     inputs = _inputs(model)
     if inputs is not None and x.shape[1:] != (inputs,):
         raise ValueError(
@@ -91,7 +105,7 @@ def as_problem(name: str, data: Any, loss: Any, model: Any, dtype: Any) -> Probl
         )
     keep = labels or isinstance(loss, Own)
     return Problem(
-        jnp.asarray(x, dtype),
+        jnp.asarray(x, dtype) if inputs is not None else _points(x, model, dtype),
         jnp.asarray(y) if keep else jnp.asarray(y, dtype),
         jnp.asarray(w, dtype),
     )
@@ -129,11 +143,44 @@ def _inputs(model: Any) -> int | None:
     return size if isinstance(size, int) else None
 
 
+def _points(x: np.ndarray, model: Any, dtype: Any) -> Any:
+    """The points in the first form that the model takes, of rows and scalars, floats and integers.
+
+    If it takes none, that is told where it is called.
+    """
+    shapes = [x, x[:, 0]] if x.shape[1:] == (1,) else [x]
+    if getattr(model, "in_size", None) == "scalar":
+        shapes.reverse()
+    forms: list[Any] = [jnp.asarray(points, dtype) for points in shapes]
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        forms += [Whole(jnp.asarray(points), dtype) for points in shapes]
+    if len(forms) == 1:
+        return forms[0]
+    return next((points for points in forms if _takes(model, points[0])), forms[0])
+
+
+def _takes(model: Any, point: Any) -> bool:
+    """Whether a model, or each member of a stack of models, can be called with a point."""
+
+    def call(model: Any, point: Any) -> Any:
+        return predict(model, point[None])
+
+    # Least squares widen the parameters later.
+    with jax.numpy_dtype_promotion("standard"):
+        for of in (call, eqx.filter_vmap(call, in_axes=(eqx.if_array(0), None))):
+            try:
+                eqx.filter_eval_shape(of, model, point)
+                return True
+            except Exception:  # what a model says of a wrong point is up to the model
+                continue
+    return False
+
+
 def predict(model: Any, x: Any) -> Any:
     """The values of any model at a batch of points."""
     if isinstance(model, ReLUNetwork):
         return realize(model, x)
-    return jax.vmap(model)(x)
+    return jax.vmap(model)(x.numbers if isinstance(x, Whole) else x)
 
 
 def objective(loss: Any, model: Any, part: Problem) -> Any:
