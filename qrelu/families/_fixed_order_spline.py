@@ -10,12 +10,11 @@ from ._best_spline import best_spline
 from ._best_values import best_values
 from ._bspline import BSplines
 from ._family import AbstractFamily, check_types, checked_size
-from ._jumps import jumps
-from ._least_squares_spline import balanced_ends, least_squares_spline
+from ._free_knots import free_ends
+from ._least_squares_spline import least_squares_spline
 from ._piecewise_constant import check_knots
-from ._quadrature import Quadrature, quadrature
+from ._quadrature import quadrature
 from ._refusals import refuse_jumps
-from ._spline import apart, parted
 
 # Beyond, the condition of B-splines on uneven knots and derivatives from values lose their digits.
 _MOST = 8
@@ -27,9 +26,12 @@ class Spline(AbstractFamily):
     N equal pieces take N + r - 1 coefficients of B-splines; N - 1 free knots are parameters too.
     In $L^2$ the coefficients are best for the knots; the $L^2$ projection onto splines is bounded
     in the other norms as well, so they are near-best there up to a constant that depends on r only.
-    For r = 2 they are best, or near-best, in the norm at hand. Free knots balance the error: equal
-    integrals of $|f^{(r)}|^{1/(r + 1/p)}$, and r of them meet at each jump of the target, if they
-    are enough, so that the spline jumps there; for r = 2 they are those of `FreeKnot`, which spends
+    For r = 2 they are best, or near-best, in the norm at hand. Free knots balance the error: from
+    equal integrals of $|f^{(r)}|^{1/(r + 1/p)}$ and from equidistant ones they move towards equal
+    errors of all pieces, and the best on the way are taken, so that they are never worse than
+    equidistant ones; in $L^2$ these then go down to a local minimum of the error. If they are
+    enough, r of them meet at each jump of the target, so that the spline jumps there, and r - 1 at
+    each of its breakpoints, if that is better. For r = 2 they are those of `FreeKnot`, which spends
     three parameters per piece on the same function where this spends two.
 
     **Arguments:**
@@ -113,40 +115,13 @@ class Spline(AbstractFamily):
         elif self.order == 2:
             ends, coefficients = best_values(points, np.linspace(a, b, count + 1), norm.p)
         else:
-            ends = np.linspace(a, b, count + 1)
+            ends, scaled = np.linspace(a, b, count + 1), points.in_units()
             if self.knots == "free":
-                points, ends = _free_ends(points, count, self.order, norm.p)
-            coefficients = least_squares_spline(points, ends, self.order)
+                scaled, ends = free_ends(scaled, count, self.order, norm.p)
+            coefficients = points.unit * least_squares_spline(scaled, ends, self.order)
         places = (ends[1:-1] - a) / (b - a) if self.knots == "free" else None
         function = BSplines(
             coefficients=np.array(coefficients), places=places, domain=(a, b), order=self.order
         )
         pieces = np.unique(ends).size - 1
         return Approximant(function, pieces, 64.0, function.connectivity, notes=notes)
-
-
-def _free_ends(
-    points: Quadrature, count: int, order: int, p: float
-) -> tuple[Quadrature, np.ndarray]:
-    """Ends that balance the error, a jump's place `order` times: there the spline jumps too.
-
-    With the target's quadrature, cut at those jumps.
-    """
-    found = None if points.sampled else jumps(points)
-    chosen = 0 if found is None else min(found.places.size, (count - 1) // order)
-    if found is None or chosen == 0:
-        return points, parted(balanced_ends(points, count, order, p))
-    largest = found.largest(chosen)
-    rest = largest.removed_from(points)
-    places = largest.places
-    ends = np.sort(np.concatenate([balanced_ends(rest, count - order * chosen, order, p), places]))
-    if not apart(ends).all():
-        # Other knots make way for the jumps.
-        near = np.min(np.abs(ends[:, None] - places), axis=1)
-        near[[0, -1]] = np.inf
-        least = 1e-9 * (points.upper - points.lower)
-        ends = parted(np.sort(np.concatenate([ends[near > least], places])))
-        if not np.isin(places, ends).all():
-            return points, parted(balanced_ends(points, count, order, p))
-    ends = np.sort(np.concatenate([ends, np.repeat(places, order - 1)]))
-    return points._replace(mesh=np.union1d(points.mesh, places)), ends

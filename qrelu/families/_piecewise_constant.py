@@ -6,10 +6,10 @@ import numpy as np
 from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
+from ._balanced_knots import balanced_ends
 from ._bspline import BSplines
 from ._family import AbstractFamily, check_types, checked_size
 from ._jumps import jumps
-from ._least_squares_spline import balanced_ends
 from ._piece_values import piece_values
 from ._quadrature import Quadrature, quadrature
 from ._refusals import refuse_jumps
@@ -31,7 +31,7 @@ class PiecewiseConstant(AbstractFamily):
 
     - `knots`: `"uniform"` or `"free"`.
 
-    **Reference:** classical; derived for the density in `_least_squares_spline.py`.
+    **Reference:** classical; derived for the density in `_balanced_knots.py`.
     """
 
     knots: str = eqx.field(static=True, default="uniform")
