@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import equinox as eqx
 import jax
@@ -16,6 +17,7 @@ import pytest
 from qrelu import networks, norms, quantizers, realize, targets
 from qrelu.quantizers import LSQ, AbsMax, Uniform
 from qrelu.training import fit, fit_ensemble
+from qrelu.training._losses import as_loss
 
 KEY = jax.random.key(0)
 X = np.linspace(-1, 1, 40)
@@ -281,6 +283,92 @@ def test_an_ensemble_is_its_members(grids):
         )
         np.testing.assert_allclose(result.history[:, i], alone.history, rtol=1e-6)
         _close(networks.unstack(result.model)[i], alone.model, rtol=1e-6)
+
+
+class _Picked(eqx.Module):
+    """A linear function of some of the entries of a point, which arrays of other kinds choose."""
+
+    weights: jax.Array
+    which: jax.Array | np.ndarray
+    first: jax.Array
+
+    def __call__(self, x):
+        return jnp.sum(x[self.which] * self.weights) + x[self.first]
+
+
+@pytest.mark.parametrize("kind", [jnp.asarray, np.asarray])
+def test_members_have_their_own_arrays_of_whole_numbers(kind):
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    y = x @ np.arange(1.0, 5.0)
+    which, first = kind([[0, 1], [2, 3], [1, 3]]), jnp.array([2, 0, 2])
+    optimizer, options = optax.adam(0.05), dict(steps=60, every=30, validation=(x, y))
+    ensemble = _Picked(jnp.ones((3, 2)), which, first)
+    result = fit_ensemble(ensemble, (x, y), optimizer=optimizer, **options)
+    for i in range(3):
+        member = _Picked(jnp.ones(2), jnp.asarray(which[i]), first[i])
+        alone = fit(member, (x, y), optimizer=optimizer, **options)
+        np.testing.assert_allclose(result.history[:, i], alone.history, rtol=1e-9)
+        np.testing.assert_allclose(result.loss[i], alone.loss, rtol=1e-9)
+    assert len(set(result.loss.tolist())) == 3
+    with pytest.raises(
+        ValueError, match=r"leading axis of members; got the axes \[\(2,\), \(3,\)\]"
+    ):
+        fit_ensemble(_Picked(jnp.ones((3, 2)), kind([0, 1]), first), (x, y), steps=1)
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+def test_a_grid_of_the_network_holds_for_what_is_chosen(rounding):
+    # Two bits: the largest of the chosen parameters with both signs, and zero.
+    where, still = (lambda m: [m.weights[1], m.biases[1]]), optax.sgd(0.0)
+    q = AbsMax(2, "network", rounding)
+    net = networks.he_normal((1, 8, 1), key=KEY)
+    result = fit(net, (X, Y), steps=1, optimizer=still, quantizer=q, where=where)
+    top = np.abs(net.weights[1]).max()
+    assert np.array_equal(result.model.weights[0], net.weights[0])
+    assert np.isin(result.model.weights[1], [-top, 0, top]).all()
+    with pytest.raises(TypeError, match="real floating-point numbers"):
+        fit(net, (X, Y), steps=1, quantizer=q, where=lambda m: "weights")
+
+
+def test_gradients_past_a_grid_of_the_network():
+    # The grid of the network is that of its first matrix, whose largest parameter it has.
+    net = networks.ReLUNetwork(
+        [np.array([[1.0], [-0.7]]), np.array([[0.9, 0.6]])], [np.array([0.2, 0.3]), np.zeros(1)]
+    )
+    found = {}
+    for backward in ("quantized", "latent"):
+        options = dict(steps=1, optimizer=optax.sgd(0.1), backward=backward)
+        found[backward] = fit(net, (X, Y), quantizer=AbsMax(3, "network"), **options)
+        fixed = fit(net, (X, Y), quantizer=Uniform(1 / 3, bits=3), **options)
+        _close(found[backward].latent, fixed.latent)
+    quantized, latent = (found[name].latent for name in ("quantized", "latent"))
+    assert np.abs(quantized.weights[0] - latent.weights[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("p", ["sup", 9, 3])
+def test_no_error_at_all_has_the_derivative_zero(p, dtype):
+    net = jax.tree.map(lambda w: jnp.zeros(w.shape, dtype), _net())
+    result = fit(net, (X, 0 * Y), steps=3, loss=p)
+    assert np.array_equal(result.history, np.zeros(3)) and result.stopped == "all steps"
+    assert not any(leaf.any() for leaf in _leaves(result.model))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-25])
+def test_the_derivative_of_the_largest_error(size):
+    # By the chain rule; the squares of errors of 1e-25 are zero in float32.
+    errors = np.array([0.3, -1.0, 0.8, 0.0])
+    norm = np.mean(np.abs(errors) ** 32) ** (1 / 32)
+    want = np.sign(errors) * (np.abs(errors) / norm) ** 31 / 4
+    loss = lambda v: as_loss("sup")(v[:, None], jnp.zeros((4, 1)), jnp.full(4, 0.25))  # noqa: E731
+    found = jax.grad(loss)(jnp.asarray(size * errors, jnp.float32))
+    np.testing.assert_allclose(found, want, rtol=1e-4)
+
+
+def test_seconds_are_those_of_the_call():
+    begun = time.perf_counter()
+    result = fit(_net(), (X, Y), steps=2, validation=(X, Y))
+    assert 0 < result.seconds <= time.perf_counter() - begun
 
 
 def test_members_round_by_chances_of_their_own():

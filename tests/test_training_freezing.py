@@ -89,6 +89,15 @@ def test_a_training_that_broke_is_told(monkeypatch):
     assert np.isfinite(result.loss)
 
 
+def test_evaluations_of_all_roundings(trained, monkeypatch):
+    runs = []
+    monkeypatch.setattr(_freezing, "fit", lambda *a, **o: runs.append(fit(*a, **o)) or runs[-1])
+    options = dict(steps=6, every=4, validation=(X, -Y), shares=(0.5, 0.75, 1.0))
+    result = freeze_gradually(trained, (X, Y), AbsMax(4), **options)
+    assert result.evaluated.tolist() == [0, 4, 6, 6, 10, 12] and result.steps == 12
+    np.testing.assert_array_equal(result.evaluations, [e for run in runs for e in run.evaluations])
+
+
 def test_equinox_models_and_targets():
     mlp = eqx.nn.MLP(1, 1, 8, 1, key=jax.random.key(0))
     result = freeze_gradually(mlp, targets.get("exp"), AbsMax(6), steps=10, shares=[0.5, 1.0])
@@ -103,6 +112,8 @@ def test_equinox_models_and_targets():
         ({"shares": [0.5, 0.5, 1.0]}, "increase"),
         ({"order": "random"}, "nearest|Type-check"),
         ({"mask": None}, "decides"),
+        ({"where": lambda m: m.weights}, "decides"),
+        ({"backward": "latent"}, "decides"),
     ],
 )
 def test_bad_input(options, match):

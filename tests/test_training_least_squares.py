@@ -1,5 +1,6 @@
 """Nonlinear least squares and searches for the best networks, against SciPy and closed forms."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,6 +99,53 @@ def test_variable_projection_keeps_the_last_layer_best():
     first = np.mean((columns @ np.linalg.lstsq(columns, Y, rcond=None)[0] - Y) ** 2)
     assert result.history[0] == pytest.approx(first, rel=1e-6)
     assert result.loss < 0.5 * first
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_variable_projection_keeps_what_the_mask_holds(outputs):
+    net = _start(2, (1, 5, outputs))
+    y = np.stack([Y, np.cos(2 * X)], axis=1)[:, :outputs]
+    # Other entries of the last layer stay for each output, and one of the first layer.
+    free = jax.tree.map(lambda p: np.ones(p.shape, bool), net)
+    free.weights[1][0, 2] = free.biases[1][-1] = free.weights[0][3, 0] = False
+    result = fit_least_squares(net, (X, y), steps=15, project=True, mask=free)
+    for start, end, m in zip(*map(jax.tree.leaves, (net, result.model, free)), strict=True):
+        assert np.array_equal(start[~m], end[~m])
+    assert result.loss <= result.history.min() * (1 + 1e-6)
+    assert result.loss < 0.9 * result.history[0]
+
+    def best(network):
+        features = np.maximum(X[:, None] * network.weights[0][:, 0] + network.biases[0], 0)
+        columns = np.concatenate([features, np.ones((len(X), 1))], axis=1)
+        total = 0.0
+        for k in range(outputs):
+            m = np.append(free.weights[1][k], free.biases[1][k])
+            given = np.append(net.weights[1][k], net.biases[1][k])
+            right = y[:, k] - columns[:, ~m] @ given[~m]
+            solution = np.linalg.lstsq(columns[:, m], right, rcond=None)[0]
+            total += np.mean((columns[:, m] @ solution - right) ** 2)
+        return total
+
+    assert result.history[0] == pytest.approx(best(net), rel=1e-6)
+    assert result.loss == pytest.approx(best(result.model), rel=1e-6)
+
+
+def test_members_have_their_own_arrays_of_whole_numbers():
+    class Picked(eqx.Module):
+        weights: jax.Array
+        which: jax.Array
+
+        def __call__(self, x):
+            return jnp.sum(x[self.which] * self.weights)
+
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    y = x @ np.arange(1.0, 5.0)
+    pairs = np.array([[0, 1], [2, 3], [1, 3]])
+    result = fit_least_squares_ensemble(Picked(jnp.ones((3, 2)), pairs), (x, y))
+    for i, pair in enumerate(pairs):
+        best, squares = np.linalg.lstsq(x[:, pair], y, rcond=None)[:2]
+        np.testing.assert_allclose(result.model.weights[i], best, rtol=1e-6)
+        assert result.loss[i] == pytest.approx(squares[0] / 50, rel=1e-9)
 
 
 def test_an_ensemble_of_padded_networks_is_its_members():

@@ -124,8 +124,9 @@ def fit_ensemble(
     r"""Train many models of one form at once: sizes, seeds, learning rates and bits.
 
     One program moves all members, under `vmap`; with several devices the members are spread over
-    them. Networks of different sizes share a form after `networks.pad`, and `networks.mask` keeps
-    the padding at zero.
+    as many of them as can have equal parts: 6 members over 3 of 4 devices, 5 on one. Networks of
+    different sizes share a form after `networks.pad`, and `networks.mask` keeps the padding at
+    zero.
 
     **Arguments:**
 

@@ -39,7 +39,8 @@ def freeze_gradually(
     **Arguments:**
 
     - `model`: a trained `ReLUNetwork` or Equinox model; all its floating-point arrays are rounded.
-    - `data`, and further `options`: as in `fit`, without `quantizer`, `mask` and `checkpoint`.
+    - `data`, and further `options`: as in `fit`, without `quantizer`, `where`, `backward`,
+        `mask` and `checkpoint`.
     - `quantizer`: the grid, or the calibration that chooses one for each array.
     - `shares`: the share of each array that is frozen after each rounding, increasing to 1.
     - `order`: which parameters go first: the "largest", as published, or those "nearest" to their
@@ -49,6 +50,8 @@ def freeze_gradually(
     **Returns:**
 
     The `FitResult` of all roundings together; `model` and `latent` are the same, on the grid.
+    `evaluated` counts steps as `history` does, and has the step of a rounding twice: before it and
+    after it.
 
     **Raises:**
 
@@ -71,7 +74,7 @@ def freeze_gradually(
         raise ValueError(
             f'`freeze_gradually(order=...)` must be "largest" or "nearest"; got {order!r}.'
         )
-    taken = {"quantizer", "mask", "checkpoint"} & set(options)
+    taken = {"quantizer", "where", "backward", "mask", "checkpoint"} & set(options)
     if taken:
         raise ValueError(
             f"`freeze_gradually(...)` decides {sorted(taken)[0]!r} itself; leave it out."
@@ -130,10 +133,13 @@ def _assessed(models: list[Any], results: list[FitResult], data: Any, options: d
     validation = None if held is None else loss_on("validation", held, model)
     error, kind = error_of(model, data, loss, validation, 0)
     last = results[-1]
+    begun = np.cumsum([0, *(len(result.history) for result in results[:-1])])
     return last._replace(
         model=model,
         latent=model,
         history=np.concatenate([result.history for result in results]),
+        evaluations=np.concatenate([result.evaluations for result in results]),
+        evaluated=np.concatenate([b + r.evaluated for b, r in zip(begun, results, strict=True)]),
         loss=min(losses),
         error=error,
         error_kind=kind,

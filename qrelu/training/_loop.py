@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..quantizers import Codebook, quantize, unwrap, wrap
+from ..quantizers import Codebook, Uniform, Wrapped, unwrap, wrap
+from ..quantizers._quantize import UNTOUCHED, is_parameter
 from ._optimizers import updates_of
 from ._problem import Problem, objective
 
@@ -29,7 +30,10 @@ class State(NamedTuple):
 
 
 class Setting(eqx.Module):
-    """What training does not change. Ensembles have a leading axis in `rates`, `mask`, `grid`."""
+    """What training does not change.
+
+    Ensembles have a leading axis in `rest`, `rates` and `mask`, and may have one in `grid`.
+    """
 
     problem: Problem
     rest: Any
@@ -44,29 +48,36 @@ class Setting(eqx.Module):
     members: int = eqx.field(static=True)
 
 
-def quantized(setting: Setting, parameters: Any, grid: Any, key: Any) -> Any:
+def quantized(setting: Setting, parameters: Any, rest: Any, grid: Any, key: Any) -> Any:
     """The model that is evaluated: on its grid, if there is one."""
-    model = eqx.combine(parameters, setting.rest)
+    model = eqx.combine(parameters, rest)
     if grid is None:
         return model
-    if getattr(grid, "rounding", None) == "stochastic":
-        wrapped = wrap(model, grid, setting.where, backward=setting.backward)
-        return unwrap(wrapped, key=key)
+    plain = getattr(grid, "rounding", None) == "stochastic"
     if getattr(grid, "granularity", None) == "network":
-        return quantize(model, grid)
-    return wrap(model, grid, setting.where, backward=setting.backward)
+        grid = _shared(grid, setting.where(model) if callable(setting.where) else model)
+        plain = plain or setting.backward == "quantized"
+    wrapped = wrap(model, grid, setting.where, backward=setting.backward)
+    return unwrap(wrapped, key=key) if plain else wrapped
+
+
+def _shared(calibration: Any, part: Any) -> Any:
+    """The one grid for all parameters of a part of a model."""
+    leaves = jax.tree.leaves(part, is_leaf=lambda node: isinstance(node, (Wrapped, *UNTOUCHED)))
+    grids = calibration.grids([leaf for leaf in leaves if is_parameter(leaf)])
+    return grids[0] if grids else Uniform(1.0)  # `wrap` says that there is nothing to quantize
 
 
 @eqx.filter_jit
 def evaluate(setting: Setting, parameters: Any, problem: Problem) -> Any:
     """The loss on a whole problem, of each member of an ensemble."""
 
-    def one(parameters: Any, grid: Any, key: Any) -> Any:
-        model = quantized(setting, parameters, grid, key)
+    def one(parameters: Any, rest: Any, grid: Any, key: Any) -> Any:
+        model = quantized(setting, parameters, rest, grid, key)
         return objective(setting.loss, model, problem)
 
     keys = _keys(setting, setting.key)
-    return _over_members(setting, one)(parameters, setting.grid, keys)
+    return _over_members(setting, one)(parameters, setting.rest, setting.grid, keys)
 
 
 @eqx.filter_jit(donate="all-except-first")
@@ -77,9 +88,11 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
     length is the most steps that this program can do.
     """
 
-    def one(state: State, grid: Any, key: Any, rate: Any, mask: Any, part: Problem) -> Any:
+    def one(
+        state: State, rest: Any, grid: Any, key: Any, rate: Any, mask: Any, part: Problem
+    ) -> Any:
         def loss_of(parameters: Any) -> Any:
-            model = quantized(setting, parameters, grid, key)
+            model = quantized(setting, parameters, rest, grid, key)
             return objective(setting.loss, model, part)
 
         loss, gradients = jax.value_and_grad(loss_of)(state.parameters)
@@ -106,7 +119,8 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
         state, losses = carry
         part = setting.problem.take(rows[i]) if rows.shape[1] else setting.problem
         keys = _keys(setting, jax.random.fold_in(setting.key, first + i))
-        state, loss = steps(state, setting.grid, keys, setting.rates, setting.mask, part)
+        fixed = setting.rest, setting.grid, keys, setting.rates, setting.mask
+        state, loss = steps(state, *fixed, part)
         return state, losses.at[i].set(loss.astype(losses.dtype))
 
     dtype = setting.problem.x.dtype
@@ -116,18 +130,18 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
 
 @eqx.filter_jit
 def _served_ensemble(setting: Setting, parameters: Any) -> Any:
-    def one(parameters: Any, grid: Any, key: Any) -> Any:
-        return unwrap(quantized(setting, parameters, grid, key))
+    def one(parameters: Any, rest: Any, grid: Any, key: Any) -> Any:
+        return unwrap(quantized(setting, parameters, rest, grid, key))
 
     keys = _keys(setting, setting.key)
-    return _over_members(setting, one)(parameters, setting.grid, keys)
+    return _over_members(setting, one)(parameters, setting.rest, setting.grid, keys)
 
 
 def served(setting: Setting, parameters: Any) -> Any:
     """Plain models with the values that they are evaluated with."""
     if setting.members:
         return _served_ensemble(setting, parameters)
-    return unwrap(quantized(setting, parameters, setting.grid, setting.key))
+    return unwrap(quantized(setting, parameters, setting.rest, setting.grid, setting.key))
 
 
 def _keys(setting: Setting, key: Any) -> Any:
@@ -140,8 +154,9 @@ def _keys(setting: Setting, key: Any) -> Any:
 def _over_members(setting: Setting, function: Any) -> Any:
     """The function for one network, or mapped over the members of an ensemble.
 
-    Its arguments are parameters or state, grid and key, and then, if it takes more, rate and mask,
-    all with an axis of members, and the problem, which all members share.
+    Its arguments are parameters or state, the rest of the model, grid and key, and then, if it
+    takes more, rate and mask, all with an axis of members, and the problem, which all members
+    share.
     """
     if not setting.members:
         return function
@@ -159,9 +174,9 @@ def _over_members(setting: Setting, function: Any) -> Any:
     def is_codebook(node: Any) -> bool:
         return isinstance(node, Codebook)
 
-    def mapped(state: Any, grid: Any, keys: Any, *rest: Any) -> Any:
+    def mapped(state: Any, rest: Any, grid: Any, keys: Any, *more: Any) -> Any:
         by_grid = jax.tree.map(axes, grid, is_leaf=is_codebook)
-        in_axes = (0, by_grid, 0, *((0, 0, None) if rest else ()))
-        return eqx.filter_vmap(function, in_axes=in_axes)(state, grid, keys, *rest)
+        in_axes = (0, eqx.if_array(0), by_grid, 0, *((0, 0, None) if more else ()))
+        return eqx.filter_vmap(function, in_axes=in_axes)(state, rest, grid, keys, *more)
 
     return mapped

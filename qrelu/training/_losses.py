@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -32,9 +33,13 @@ class Power(eqx.Module):
             return jnp.sum(weights[:, None] * jnp.square(errors))
         if self.p <= 8:
             return jnp.sum(weights[:, None] * errors**self.p)
-        largest = jnp.maximum(jnp.max(errors), jnp.finfo(errors.dtype).tiny)
+        # The norm does not depend on what is divided out, so that it needs no derivative.
+        largest = jax.lax.stop_gradient(jnp.max(errors))
+        largest = jnp.maximum(largest, jnp.finfo(errors.dtype).tiny)
         total = jnp.sum(weights[:, None] * (errors / largest) ** self.p)
-        return largest * total ** (1 / self.p)
+        # The root has no derivative at zero: where all errors vanish, it is taken elsewhere.
+        root = jnp.where(total > 0, total, 1.0) ** (1 / self.p)
+        return largest * jnp.where(total > 0, root, 0.0)
 
 
 class CrossEntropy(eqx.Module):

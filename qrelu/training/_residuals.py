@@ -25,8 +25,12 @@ def residuals(model: Any, problem: Problem) -> Array:
     return (jnp.sqrt(problem.weights)[:, None] * (predictions - y)).ravel()
 
 
-def with_best_last_layer(network: ReLUNetwork, problem: Problem) -> tuple[ReLUNetwork, Array]:
+def with_best_last_layer(
+    network: ReLUNetwork, problem: Problem, mask: ReLUNetwork | None = None
+) -> tuple[ReLUNetwork, Array]:
     r"""The network with the last layer that is best for the others, and the residuals.
+
+    With a mask only its entries of the last layer change.
 
     Derivation. With the columns $A = \sqrt w\,[\rho(\cdot), 1]$ the outer weights $c$ minimize
     $|A c - \sqrt w y|^2 + \delta^2 |c|^2$, an ordinary problem for the matrix with $\delta I$ below
@@ -41,11 +45,32 @@ def with_best_last_layer(network: ReLUNetwork, problem: Problem) -> tuple[ReLUNe
     y = root * problem.y.reshape(problem.count, -1)
     size = columns.shape[1]
     ridge = _RIDGE * jnp.sqrt(jax.lax.stop_gradient(jnp.max(jnp.sum(columns**2, axis=0))))
-    tall = jnp.concatenate([columns, ridge * jnp.eye(size, dtype=columns.dtype)])
-    right = jnp.concatenate([y, jnp.zeros((size, y.shape[1]), y.dtype)])
-    q, r = jnp.linalg.qr(tall)
     high = jax.lax.Precision.HIGHEST
-    onto = jnp.dot(q.T, right, precision=high)
-    c = jax.scipy.linalg.solve_triangular(r, onto)
+
+    def solved(columns: Array, y: Array) -> tuple[Array, Array]:
+        tall = jnp.concatenate([columns, ridge * jnp.eye(size, dtype=columns.dtype)])
+        right = jnp.concatenate([y, jnp.zeros((size, y.shape[1]), y.dtype)])
+        q, r = jnp.linalg.qr(tall)
+        onto = jnp.dot(q.T, right, precision=high)
+        c = jax.scipy.linalg.solve_triangular(r, onto)
+        return c, jnp.dot(q, onto, precision=high) - right
+
+    def of_output(parts: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        # What is fixed moves to the right; a column of zeros gets the coefficient 0.
+        y, given, free = parts
+        fixed = jnp.dot(columns, jnp.where(free, 0.0, given), precision=high)
+        c, left = solved(jnp.where(free[None], columns, 0.0), (y - fixed)[:, None])
+        return jnp.where(free, c[:, 0], given), left[:, 0]
+
+    if mask is None:
+        c, left = solved(columns, y)
+    else:
+        w, b = jnp.asarray(network.weights[-1]), network.biases[-1]
+        free_w = jnp.broadcast_to(jnp.asarray(mask.weights[-1]), w.shape)
+        free_b = jnp.broadcast_to(mask.biases[-1], b.shape)
+        given = jnp.concatenate([w, b[:, None]], axis=1)
+        free = jnp.concatenate([free_w, free_b[:, None]], axis=1).astype(bool)
+        # Each output has free entries, and so a factorization, of its own.
+        c, left = (part.T for part in jax.lax.map(of_output, (y.T, given, free)))
     best = ReLUNetwork((*network.weights[:-1], c[:-1].T), (*network.biases[:-1], c[-1]))
-    return best, (jnp.dot(q, onto, precision=high) - right).ravel()
+    return best, left.ravel()

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ._arrays import check_mask, in_jax
+from ._arrays import all_in_jax, check_mask, count_members, in_jax
 from ._checkpoint import as_path, fingerprint, load, save
 from ._checks import check_real, warn_of_broken
 from ._error import error_of
@@ -42,8 +42,10 @@ def run(
     """Train, as `fit` and `fit_ensemble` say."""
     begun = time.perf_counter()
     loss = as_loss(options.loss)
-    parameters, rest = eqx.partition(jax.tree.map(in_jax, model), eqx.is_inexact_array)
-    dtype, members = _checked(parameters, rates, ensemble)
+    model = jax.tree.map(all_in_jax if ensemble else in_jax, model)
+    parameters, rest = eqx.partition(model, eqx.is_inexact_array)
+    dtype = _checked(parameters)
+    members = count_members("fit_ensemble", model, rates) if ensemble else 0
     check_mask("fit", mask, parameters)
     problem = as_problem("data", data, loss, model, dtype)
     held = None if validation is None else as_problem("validation", validation, loss, model, dtype)
@@ -64,7 +66,7 @@ def run(
     )
     # What is compiled takes the state's memory over, and the user's arrays must survive.
     state = _spread(_start(_copy(parameters), optimizer, rates, members), members)
-    log = Log(_copy(parameters), state.alive.shape)
+    log = Log(_spread(_copy(parameters), members), state.alive.shape)
     _check_call(model, problem, members)
     state, step = _trained(setting, state, log, held, options)
     setting = _with_grid(setting, options, max(step - 1, 0))
@@ -72,8 +74,8 @@ def run(
     finite = jnp.isfinite(evaluate(setting, state.parameters, problem))
     last = _chosen(finite, state.parameters, state.previous)
     if held is not None:
-        begun = options.begun(max(step - 1, 0))
-        log.evaluate(step, evaluate(setting, last, held), last, begun)
+        losses = evaluate(setting, last, held)
+        log.evaluate(step, losses, last, options.begun(max(step - 1, 0)))
         last = log.best
     history, steps = log.whole(members)
     model, latent = served(setting, last), eqx.combine(last, rest)
@@ -110,7 +112,8 @@ def _trained(
     step, path = 0, as_path(options.checkpoint)
     name = "" if path is None else _name(setting, state, held, options)
     if path is not None and path.exists():
-        step, (state, log.best), arrays, log.stopped = load(path, name, (state, log.best))
+        step, found, arrays, log.stopped = load(path, name, (state, log.best))
+        state, log.best = _spread(found, setting.members)
         log.restore(arrays)
     written = time.perf_counter()
     with reporting(options.progress, options.steps, step) as report:
@@ -175,8 +178,8 @@ def _check_labels(model: Any, loss: Any, members: int, **problems: Any) -> None:
             )
 
 
-def _checked(parameters: Any, rates: Any, ensemble: bool) -> tuple[Any, int]:
-    """The type of the numbers, and how many members there are (0 for one model)."""
+def _checked(parameters: Any) -> Any:
+    """The type of the numbers."""
     leaves = jax.tree.leaves(parameters)
     if not leaves:
         raise ValueError(
@@ -184,16 +187,7 @@ def _checked(parameters: Any, rates: Any, ensemble: bool) -> tuple[Any, int]:
         )
     dtype = jnp.result_type(*(leaf.dtype for leaf in leaves))
     check_real("fit", dtype)
-    if not ensemble:
-        return dtype, 0
-    sizes = {leaf.shape[:1] for leaf in leaves} | ({rates.shape} if rates is not None else set())
-    if len(sizes) != 1 or sizes == {()}:
-        raise ValueError(
-            "`fit_ensemble(models, ...)` must get arrays with a common leading axis of members, "
-            f"and as many learning rates; got the axes {sorted(sizes)}. `networks.stack` makes "
-            "such models."
-        )
-    return dtype, sizes.pop()[0]
+    return dtype
 
 
 def _start(parameters: Any, optimizer: Any, rates: Any, members: int) -> State:
@@ -208,13 +202,14 @@ def _start(parameters: Any, optimizer: Any, rates: Any, members: int) -> State:
     return State(parameters, _copy(parameters), _copy(memory), alive)
 
 
-def _spread(state: State, members: int) -> State:
-    """An ensemble over all local devices, if they can have equal parts."""
+def _spread(tree: Any, members: int) -> Any:
+    """An ensemble over as many local devices as can have equal parts."""
     devices = jax.local_devices()
-    if members == 0 or len(devices) == 1 or members % len(devices):
-        return state
-    sharding = NamedSharding(Mesh(np.array(devices), ("members",)), PartitionSpec("members"))
-    return jax.device_put(state, sharding)
+    count = max(n for n in range(1, len(devices) + 1) if members % n == 0)
+    if members == 0 or count == 1:
+        return tree
+    mesh = Mesh(np.array(devices[:count]), ("members",))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("members")))
 
 
 def _name(setting: Setting, state: State, held: Any, options: Options) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import optimistix as optx
 
 from ..networks import ReLUNetwork
-from ._arrays import check_mask
+from ._arrays import all_in_jax, check_mask, count_members
 from ._checks import check_real, check_whole, warn_of_broken
 from ._error import error_of
 from ._losses import Power
@@ -55,8 +55,8 @@ def fit_least_squares(
         `optimistix.GaussNewton(1e-8, 1e-8, linear_solver=lineax.SVD())`; `training.Marquardt()` if
         None. A network has directions that change nothing ($\rho(c x) = c \rho(x)$), so a solver
         without damping needs a linear solver for matrices of any rank.
-    - `project`: variable projection: the last layer is the best one for the others in every step,
-        and only those are searched. For `ReLUNetwork`s.
+    - `project`: variable projection: the last layer, or what `mask` leaves free of it, is the best
+        one for the others in every step, and only those are searched. For `ReLUNetwork`s.
     - `mask`: which entries may change, from `networks.mask`.
 
     **Returns:**
@@ -115,8 +115,11 @@ def _run(
     solver = Marquardt() if solver is None else solver
     _check(model, steps, solver, project)
     with jax.enable_x64(True):
-        parameters, rest = eqx.partition(jax.tree.map(_in_float64, model), eqx.is_inexact_array)
-        members = _members(parameters, ensemble)
+        model = jax.tree.map(_in_float64, model)
+        model = jax.tree.map(all_in_jax, model) if ensemble else model
+        parameters, rest = eqx.partition(model, eqx.is_inexact_array)
+        _check_parameters(parameters)
+        members = count_members("fit_least_squares_ensemble", model) if ensemble else 0
         check_mask("fit_least_squares", mask, parameters)
         loss = Power(2.0)
         problem = as_problem("data", data, loss, model, jnp.float64)
@@ -195,7 +198,11 @@ def solve(
 ) -> Any:
     """The best parameters, the losses before each step, the steps done, whether it converged."""
 
-    def one(start: Any, mask: Any) -> Any:
+    arrays, plain = eqx.partition(rest, eqx.is_array)
+
+    def one(start: Any, mask: Any, arrays: Any) -> Any:
+        rest = eqx.combine(arrays, plain)
+
         def fixed(parameters: Any) -> Any:
             # What must not change has no derivative: its column of the Jacobian is zero.
             if mask is None:
@@ -207,7 +214,7 @@ def solve(
         def of(parameters: Any) -> Any:
             model = eqx.combine(fixed(parameters), rest)
             if project:
-                return with_best_last_layer(model, problem)[1]
+                return with_best_last_layer(model, problem, mask)[1]
             return residuals(model, problem)
 
         def fn(parameters: Any, _: Any) -> Any:
@@ -245,19 +252,19 @@ def solve(
         better = jnp.sum(jnp.square(of(y))) < least
         best = jax.tree.map(lambda a, b: jnp.where(better, a, b), y, best)
         if project:
-            best = with_best_last_layer(eqx.combine(best, rest), problem)[0]
+            best = with_best_last_layer(eqx.combine(best, rest), problem, mask)[0]
             best, _ = eqx.partition(best, eqx.is_inexact_array)
         if mask is not None:
             best = jax.tree.map(lambda p, q, m: jnp.where(m, p, q), best, start, mask)
         return best, history, i, converged
 
     if not members:
-        return one(parameters, mask)
+        return one(parameters, mask, arrays)
     if jax.default_backend() == "cpu":
         # Members one after the other, each as long as it needs. Factorizations of a batch may wait
         # for each other for ever, see `_deep_steps`.
-        return jax.lax.map(lambda pair: one(*pair), (parameters, mask))
-    return jax.vmap(one)(parameters, mask)
+        return jax.lax.map(lambda parts: one(*parts), (parameters, mask, arrays))
+    return jax.vmap(one)(parameters, mask, arrays)
 
 
 @eqx.filter_jit
@@ -274,7 +281,8 @@ def _in_float64(leaf: Any) -> Any:
     return jnp.asarray(np.asarray(leaf), jnp.float64) if floats else leaf
 
 
-def _members(parameters: Any, ensemble: bool) -> int:
+def _check_parameters(parameters: Any) -> None:
+    """An error for models without real parameters."""
     leaves = jax.tree.leaves(parameters)
     if not leaves:
         raise ValueError(
@@ -282,12 +290,3 @@ def _members(parameters: Any, ensemble: bool) -> int:
             "none."
         )
     check_real("fit_least_squares", jnp.result_type(*(leaf.dtype for leaf in leaves)))
-    if not ensemble:
-        return 0
-    sizes = {leaf.shape[:1] for leaf in leaves}
-    if len(sizes) != 1 or sizes == {()}:
-        raise ValueError(
-            "`fit_least_squares_ensemble(models, ...)` must get arrays with a common leading axis "
-            f"of members; got the axes {sorted(sizes)}. `networks.stack` makes such models."
-        )
-    return sizes.pop()[0]
