@@ -249,7 +249,8 @@ def decode(code: Any) -> Any:
             f"`decode(code)` must get a Code; got {type(code).__name__}. Use `codes.load(path)`."
         )
     try:
-        return _decoded(code)
+        with np.errstate(over="ignore", invalid="ignore"):  # in damaged files only
+            return _decoded(code)
     except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(
             f"`decode(code)` must get a code that this package wrote; this one is of another "
@@ -270,5 +271,10 @@ def _decoded(code: Code) -> ReLUNetwork | AbstractFormula:
     maps = {kind: maps for maps, kind in TREES.items()}
     if code.kind != LINE and code.kind not in maps:
         raise ValueError(f"it has the kind {code.kind}")
-    line = Spline(*knots_and_values(code_lifted(reader, None), code.domain))
+    lifted = code_lifted(reader, None)
+    if code.kind in maps and not (lifted.full and lifted.splits or lifted.extra):
+        raise ValueError("it has a tree without equal pieces")
+    line = Spline(*knots_and_values(lifted, code.domain))
+    if not np.isfinite(line.values).all():
+        raise ValueError("its values are not finite")
     return network_from_spline(line) if code.kind == LINE else tree_network(line, maps[code.kind])

@@ -8,6 +8,8 @@ from ._coder import Coder, Count, Flag, cheapest, sized, whole
 
 # With fewer places than one in so many they are always named by gaps.
 _SPARSE = 64
+# No file names more places: a damaged number would fill the memory.
+_MOST = 2**24
 # How fast the expected length follows what was seen.
 _FOLLOW = 0.3
 # After so many lengths an average is a moving one.
@@ -109,7 +111,9 @@ class Levels:
         if count == 0:
             return found
         given = found if values is None else values
-        longest = self._level(coder, max(int(v).bit_length() for v in np.abs(given)))
+        longest = self._level(coder, int(np.abs(given).max()).bit_length())
+        if longest == 0:
+            return found
         reached = False
         for k in range(count):
             forced = k == count - 1 and not reached
@@ -147,7 +151,7 @@ def positions(coder: Coder, places: np.ndarray, total: int) -> np.ndarray:
     after a chosen and after another one.
     """
     count = sized(coder, len(places))
-    if count > total:
+    if count > min(total, _MOST):
         raise ValueError(f"it names {count} places among {total}")
     return places_of(coder, places, count, total)
 

@@ -12,8 +12,9 @@ from ._integers import Levels, falling
 ORDERS = (2, 4, 6, 8)
 # Places of knots are whole numbers below 2^50: differences are exact.
 DEEPEST = 50
-# No file has more pieces.
-_MOST = 2**22
+# No file has more pieces, or terms in its polynomial: `shortest` writes 2^13 and 48 at most, and a
+# damaged number would fill the memory.
+_MOST_PIECES, _MOST_TERMS = 2**16, 2**8
 
 
 class Lifted(NamedTuple):
@@ -154,21 +155,23 @@ def code_lifted(coder: Coder, given: Lifted | None) -> Lifted:
     """All of it: settings, the base, then level by level what is halved and the residuals."""
     step = code_step(coder, given.step if given else 1.0, 0.95)
     extra = Count(((0.4, 1.2),)).code(coder, given.extra if given else 0)
+    _check_size(1, 0, extra)
     count = 2 + Count(((0.6, 1.0),)).code(coder, given.base.size - 2 if given else 0)
+    if count > _MOST_TERMS:
+        raise ValueError(f"it has a polynomial of {count} terms")
     base = falling(coder, given.base if given else np.zeros(0), count, 2 * step)
     full = coder.bit(int(given.full) if given else 0, 0.8)
     levels, grows = 0, False
     if full:
         levels = Count().code(coder, len(given.splits) if given else 0)
-        if levels + extra > _MOST.bit_length():
-            raise ValueError(f"it has {levels + extra} levels")
+        _check_size(1, 0, levels + extra)
     order = 2
     if levels or not full:
         grows = bool(coder.bit(int(given.grows) if given else 0, 0.4))
         order = ORDERS[whole(coder, ORDERS.index(given.order) if given else 0, 2)]
     splitting, numbers = _Splitting(coder), Levels(int(abs(base[-1])).bit_length())
     splits, residuals = [], []
-    above = np.array([1])
+    above, pieces = np.array([1]), 1
     while len(splits) < levels if full else above.size > 0:
         number = len(splits)
         if full:
@@ -182,9 +185,15 @@ def code_lifted(coder: Coder, given: Lifted | None) -> Lifted:
         splits.append(split)
         residuals.append(found)
         above = np.repeat(np.minimum(np.abs(found), 1), 2)
-        if len(splits) + extra > DEEPEST or above.size << extra > _MOST:
-            raise ValueError(f"it has more than {_MOST} pieces or {DEEPEST} levels")
+        pieces += found.size
+        _check_size(pieces, len(splits), extra)
     return Lifted(order, step, grows, extra, base, tuple(splits), tuple(residuals))
+
+
+def _check_size(pieces: int, levels: int, extra: int) -> None:
+    """An error for more pieces, all of them halved `extra` times, or levels than a file has."""
+    if levels + extra > DEEPEST or pieces << extra > _MOST_PIECES:
+        raise ValueError(f"it has more than {_MOST_PIECES} pieces or {DEEPEST} levels")
 
 
 class _Splitting:

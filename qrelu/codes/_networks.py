@@ -15,8 +15,9 @@ from ._formulas import MOST
 from ._integers import Levels, positions
 
 TYPES = ("float64", "float32", "float16", "bfloat16")
-# Deeper networks, or larger matrices, are taken for damage.
+# Deeper networks, or larger matrices, are taken for damage; so are more dense entries in all.
 DEEPEST, _DEEPEST_TREE = 2**16, 18
+_MOST_ENTRIES = 4 * MOST
 # More parameters than this gain nothing from being one array.
 _FEW = 2**13
 # Bits of the largest weight that are expected.
@@ -41,6 +42,8 @@ def network(
     if places is not None:
         return _on_places(coder, given, places, steps)
     widths = [1 + natural(coder, given.widths[k] - 1 if given else 0) for k in range(depth + 1)]
+    if sum(widths) > MOST:
+        raise ValueError(f"it has {sum(widths)} neurons")
     ways = [lambda c, w=w: w(c, given, widths, steps) for w in (_apart, _at_once)]
     total = sum((n + 1) * m for n, m in zip(widths[:-1], widths[1:], strict=True))
     few = given is not None and total <= _FEW and _dense_type(given) is not None
@@ -96,12 +99,15 @@ def _apart(
     coder: Coder, given: ReLUNetwork | None, widths: Sequence[int], steps: Sequence[float]
 ) -> ReLUNetwork:
     """Each array by itself."""
-    depth, weights, biases = len(widths) - 1, [], []
+    depth, weights, biases, entries = len(widths) - 1, [], [], 0
     for k in range(depth):
         shape = (widths[k + 1], widths[k])
         if shape[0] * shape[1] > MOST**2:
             raise ValueError(f"it has a matrix of shape {shape}")
         weights.append(_matrix(coder, given.weights[k] if given else None, shape, steps))
+        entries += entries_of(weights[-1]).size
+        if entries > _MOST_ENTRIES:
+            raise ValueError(f"it has more than {_MOST_ENTRIES} entries")
         biases.append(_vector(coder, given.biases[k] if given else None, shape[0], steps))
     return ReLUNetwork(weights, biases)
 
