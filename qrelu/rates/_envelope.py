@@ -2,7 +2,9 @@ r"""The envelope of one deterministic sequence: what gamma can be, weighed by Ba
 
 A log error is a power, perhaps a logarithm, a smooth correction and something unresolved:
 
-    y = c - gamma x + b log x + d / x + sum_k a_k u^k + noise,   x = log M,   u = M_min / M.
+    y = c - gamma x + b log x + d / x + sum_k a_k u^k + noise,   x = log M,   u = M_min / M,
+
+with k = 1, 2, ... or k = 1/2, 1, 3/2, ...
 
 All of that is linear, so that for given scales (of the corrections, of the noise) the posterior of
 gamma is a normal distribution and the evidence of the scales is a determinant: no search, and no
@@ -23,23 +25,27 @@ from scipy.special import ndtr
 
 from ._models import Candidate, above_floor, bends_up, fit_model
 
-CLASSES = ("smooth", "power_log", "power_floor")
+CLASSES = ("smooth", "half", "power_log", "power_floor")
 
-# Corrections up to u^4, all with the same scale (relative, at the smallest size).
-_TERMS = 4
+# The powers of u, all with the same scale (relative, at the smallest size). Half powers come from
+# grids of M^{1/2} points a side and from singularities; log(1 + a u^{1/2}) needs six of them.
+_TERMS = {"smooth": np.arange(1, 5), "half": np.arange(1, 7) / 2, "power_log": np.arange(1, 5)}
 _CORRECTIONS = 10.0 ** np.arange(-2.5, 0.51, 0.5)
 # Relative noise. Below 1e-5 nothing changes: the least half-width is far larger.
 _NOISES = 10.0 ** np.arange(-5.0, 0.0, 0.5)
 # Logarithms in approximation rates carry multiples of 1/2: (log N)^{1/p} at a critical exponent in
-# L^p, gamma log(log M) where M ~ N log N. The power may differ from them by 0.05 (it does not
-# where the sequence says so: then the evidence is overwhelming).
-_LOG_POWERS, _LOG_DEVIATION = (0.5, 1.0, 1.5, 2.0), 0.05
+# L^p, gamma log(log M) where M ~ N log N; negative ones for deep networks, whose errors can be
+# (M log M)^-gamma. The power may differ from them by 0.05 (it does not where the sequence says so:
+# then the evidence is overwhelming).
+_LOG_POWERS = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+_LOG_DEVIATION = 0.05
 # (log(c M))^b = (log M)^b (1 + b log c / log M + ...): what the logarithm is of is known up to a
 # factor e. Its next term, 1 / (log M)^2, moves gamma by about a hundredth.
 _ARGUMENT, _NEXT = 1.0, 0.01
 # A logarithm moves gamma by tenths, is rare, and over a factor of 60 in M is imitated by a sequence
-# that is not yet smooth: it has to be 500 times better. Floors are seen directly.
-_PRIOR = {"smooth": 1.0, "power_log": 0.002, "power_floor": 0.05}
+# that is not yet smooth: it has to be 500 times better. Half powers move it by hundredths and are
+# less rare. Floors are seen directly.
+_PRIOR = {"smooth": 1.0, "half": 0.1, "power_log": 0.002, "power_floor": 0.05}
 # Classes less likely than this are left out of the envelope.
 _NEGLIGIBLE = 0.05
 # A size left out at the small end divides the evidence by four, and its error could have been
@@ -140,22 +146,22 @@ def _posteriors(columns, m, ys, fixed, noises):
         )
 
 
-def _line_and_corrections(m, y, start, noises, logarithm: bool):
-    """The hypotheses "smooth" or "power_log" on the sizes from number `start` on."""
-    x, u = np.log(m), m[0] / m
+def _line_and_corrections(name, m, y, start, noises):
+    """The hypotheses `name` on the sizes from number `start` on."""
+    x, u, terms, logarithm = np.log(m), m[0] / m, _TERMS[name], name == "power_log"
     fixed, first, powers = np.zeros(2), [np.ones_like(x), -x], np.zeros(1)
     if logarithm:
         first = [*first, np.log(x), 1 / x]
         fixed = np.array([0.0, 0.0, _LOG_DEVIATION**-2, _ARGUMENT**-2])
         powers = np.array(_LOG_POWERS)
-    columns = np.stack([*first, *[u**k for k in range(1, _TERMS + 1)]], axis=1)
+    columns = np.stack([*first, *[u**k for k in terms]], axis=1)
     known = np.log(x)[:, None] * powers if logarithm else np.zeros((len(x), 1))
 
     def candidate(k, mean, influence, noise):
-        corrections = mean[len(fixed) :] * m[0] ** np.arange(1, _TERMS + 1)
+        corrections = mean[len(fixed) :] * m[0] ** terms
         bend = np.ptp(columns[:, len(fixed) :] @ mean[len(fixed) :])
         rest = () if bend <= max(2 * noise, 1e-3) else tuple(corrections)
-        model = "power_correction" if rest else "power"
+        model = ("half_correction" if name == "half" else "power_correction") if rest else "power"
         if logarithm:
             model, rest = "power_log", (mean[2] + powers[k], mean[3], *corrections)
         c, gamma = mean[:2]
@@ -164,7 +170,6 @@ def _line_and_corrections(m, y, start, noises, logarithm: bool):
         numbers = (c, gamma, *rest)
         return Candidate(model, start, 0.0, weights, gamma, np.nan, numbers, residuals, influence)
 
-    name = "power_log" if logarithm else "smooth"
     prior = np.log(_PRIOR[name] / (len(powers) * len(_CORRECTIONS))) + start * np.log(_DROP)
     for evidence, mean, deviation, most_likely in _posteriors(
         columns, m, y[:, None] - known, fixed, noises
@@ -202,10 +207,9 @@ def _hypotheses(m, y, classes, noises):
     last = max(min(len(m) // 2, len(m) - 4), 0)
     for start in sorted({int(s) for s in np.linspace(0, last, min(last + 1, _TAILS)).round()}):
         tail, errors = m[start:], y[start:]
-        if "smooth" in classes:
-            yield from _line_and_corrections(tail, errors, start, noises, False)
-        if "power_log" in classes and tail[0] > 2:
-            yield from _line_and_corrections(tail, errors, start, noises, True)
+        for name in _TERMS:
+            if name in classes and (name != "power_log" or tail[0] > 2):
+                yield from _line_and_corrections(name, tail, errors, start, noises)
         if "power_floor" in classes and bends_up(tail, errors):
             yield from _above_a_floor(tail, errors, start, noises)
 

@@ -54,10 +54,11 @@ def fit_rate(
     "power" C M^-gamma, "power_log" C M^-gamma (log M)^b, "power_floor" C M^-gamma + F,
     "power_correction" C M^-gamma (1 + a/M), and "exponential" C exp(-c M) or C exp(-c M^{1/2}).
 
-    One sequence gets an **envelope**: the models (with corrections up to M^-4) are weighed by their
-    evidence on every tail of the sizes, and the central 95 % of what they say about gamma are the
-    envelope. It is no confidence interval. (The evidence stands in for AICc, whose small-sample
-    penalty forbids four parameters on seven sizes even where they leave no residual at all.)
+    One sequence gets an **envelope**: the models (b from -2 to 3, corrections up to M^-4, and
+    "half_correction" in powers of M^{-1/2} up to M^-3) are weighed by their evidence on every tail
+    of the sizes, and the central 95 % of what they say about gamma are the envelope. It is no
+    confidence interval. (The evidence stands in for AICc, whose small-sample penalty forbids four
+    parameters on seven sizes even where they leave no residual at all.)
     Replicates get Student's **t** over the gammas of the replicates, 95 %, the model chosen inside
     by AICc. Beside both stand the pairwise orders and their Aitken limit.
 

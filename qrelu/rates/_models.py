@@ -242,4 +242,5 @@ def curve(model: str, coefficients, m):
         log_error = log_error + power * np.log(x) + argument / x
     if model == "power_correction" and len(rest) == 1:
         return np.exp(log_error + np.log1p(rest[0] / m))
-    return np.exp(log_error + sum(a / m**k for k, a in enumerate(rest, start=1)))
+    u = m**-0.5 if model == "half_correction" else 1 / m
+    return np.exp(log_error + sum(a * u**k for k, a in enumerate(rest, start=1)))

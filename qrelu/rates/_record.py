@@ -28,7 +28,8 @@ class RateFit:
     - `interval`: (lower, upper); both NaN when `gamma` is.
     - `interval_kind`: "t over replicates" (Student's t over independent replicates, 95 %) or
       "envelope" (what the models and tails of one sequence allow; no confidence interval).
-    - `model`: "power", "power_log", "power_floor", "power_correction", "exponential", or "none".
+    - `model`: "power", "power_log", "power_floor", "power_correction", "half_correction",
+      "exponential", or "none".
     - `floor`: the level at which the errors stop falling: known, fitted or seen; NaN if none.
     - `orders`: the pairwise orders -log(e_{i+1}/e_i) / log(M_{i+1}/M_i), of the mean log error
       over the replicates; NaN where an error is zero.
