@@ -138,6 +138,18 @@ NO_RATE = [
     ),
     ("exponential", np.arange(2.0, 12.0), 2.0 ** -np.arange(2, 12), "falls exponentially"),
     ("root exponential", M, np.exp(-0.3 * M**0.5), "falls exponentially"),
+    (
+        "exponential, hardly begun",
+        [8, 16, 32, 64],
+        [0.0972411745, 0.0944981497, 0.0888929991, 0.0772067110],
+        "^no rate is established: the error falls only by a factor 1.26, faster and faster$",
+    ),
+    (
+        "a zero in between",
+        16 * _powers(0, 6),
+        [1, 0.5, 0.25, 0, 0.0625, 0.03125, 0.0156],
+        "^only 3 usable sizes; .* some errors from M = 128 on are exactly zero and others are not",
+    ),
     ("noise", M, [1.0e-2, 4e-3, 1.2e-2, 5e-3, 1.1e-2, 4.5e-3], "noise|flat|any from|rises"),
     (
         "arithmetic",
@@ -277,6 +289,15 @@ def test_exact_zeros_leave_the_sizes_before_them():
     assert abs(fit.gamma - 1) < 1e-6
     assert "exactly zero from M = 1024 on" in fit.verdict
     assert np.isnan(fit.orders[-2:]).all() and np.isfinite(fit.orders[:-2]).all()
+
+
+def test_zeros_of_one_replicate_do_not_say_that_the_function_is_reproduced():
+    errors = M**-1.0 * np.array([[1.0], [1.01]])
+    errors[1, 4:] = 0
+    fit = fit_rate(M, errors)
+    assert abs(fit.gamma - 1) < 1e-6 and fit.tail.max() == M[3]
+    assert "some errors from M = 384 on are exactly zero" in fit.verdict
+    assert "reproduced" not in fit.verdict
 
 
 def test_pairwise_orders():

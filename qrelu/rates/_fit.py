@@ -31,6 +31,9 @@ _SAME = 1e-6
 _LEAST_WIDTH, _WIDTH, _FLOOR_WIDTH = 0.1, 0.5, 0.25
 # With this slope ten times the size takes 30 % off an error: less looks flat in a figure.
 _FLAT = 0.15
+# Orders that grow while the error falls by less than a factor 10 do so too where a sequence has not
+# met its rate yet: neither that rate nor an exponential is established.
+_LEAST_FALL = 10.0
 
 
 def fit_rate(
@@ -73,7 +76,7 @@ def fit_rate(
       on the points above the floor, and `model` is "power_floor". A quantizer at fixed bits does
       not pass: its error wanders or rises at the floor;
     - an exponential describes the errors better than every algebraic model, and the pairwise orders
-      grow to the end as it says;
+      grow to the end as it says (below a fall by a factor 10 it is not named);
     - the interval reaches zero, or is wider than half of gamma (but 0.1 is always enough, and more
       than 1/2 never; 1/4 for a rate above a floor).
 
@@ -182,6 +185,9 @@ def _judge(m, y, relative, band):
         if fit is None or not _clean(fit, mean, noise if len(y) > 1 else 0.0):
             return none(flat, level)
     elif (exponential := _falls_exponentially(m, mean)) is not None:
+        if (fall := float(np.exp(mean[0] - mean[-1]))) < _LEAST_FALL:
+            only = f"the error falls only by a factor {fall:.2f}, faster and faster"
+            return none(f"no rate is established: {only}")
         return none(
             "the error falls exponentially; no algebraic rate",
             model="exponential",

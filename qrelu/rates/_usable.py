@@ -9,7 +9,7 @@ from jaxtyping import Float
 class Usable(NamedTuple):
     """How many leading sizes count, and the level and sentences about those that do not.
 
-    `zero` says whether some of them are left out because the error is exactly zero.
+    `zero` says whether some of them are left out because the error is exactly zero from there on.
     """
 
     count: int
@@ -95,10 +95,14 @@ def usable(m, e, *, floor, floor_of: str, uncertainties, magnitude: float | None
     """
     keep, level, remarks = len(m), np.nan, []
     zero = np.flatnonzero(np.any(e == 0, axis=0))
+    reproduced = len(zero) > 0 and not e[:, zero[0] :].any()
     if len(zero):
         keep = int(zero[0])
         remarks.append(
             f"the error is exactly zero from M = {show(m[keep])} on: the function is reproduced"
+            if reproduced
+            else f"some errors from M = {show(m[keep])} on are exactly zero and others are not: "
+            "only the sizes before count"
         )
     typical = np.exp(np.mean(np.log(np.where(e > 0, e, 1.0)), axis=0))
     # Rounding leaves a few units in the last place of the values of f; 64 of them bound the norms
@@ -125,7 +129,7 @@ def usable(m, e, *, floor, floor_of: str, uncertainties, magnitude: float | None
             keep = int(low[0])
             level = float(bar[keep])
             remarks.append(f"{sentence} from M = {show(m[keep])} on")
-    return Usable(keep, level, tuple(remarks), len(zero) > 0)
+    return Usable(keep, level, tuple(remarks), reproduced)
 
 
 def per_size(value, name: str, m) -> np.ndarray | None:
