@@ -253,7 +253,7 @@ def _stack_axes(parent: Any) -> int:
     else:
         return 0
     # Where the weight is that of another layer (`eqx.nn.Shared`), a placeholder stands here.
-    return max(0, weight.ndim - own) if hasattr(weight, "ndim") else 0
+    return max(0, getattr(weight, "ndim", own) - own)
 
 
 def _wrapped(leaf: Any, q: Any, parent: Any, path: tuple, backward: Any) -> Wrapped:

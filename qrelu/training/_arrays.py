@@ -42,9 +42,8 @@ def grids_of(model: Any, quantizer: Any) -> list[Any]:
     """A grid for each floating-point array of the model, with errors and warnings of `quantize`."""
     quantize(model, quantizer)
     # `equinox.is_inexact_array` does not know the bfloat16 of NumPy.
-    leaves = [
-        p for p in jax.tree.leaves(model) if isinstance(p, jax.Array | np.ndarray | np.generic)
-    ]
+    numbers = (jax.Array, np.ndarray, np.generic)
+    leaves: list[Any] = [p for p in jax.tree.leaves(model) if isinstance(p, numbers)]
     leaves = [p for p in leaves if jnp.issubdtype(p.dtype, jnp.inexact)]
     if isinstance(quantizer, AbstractCalibration):
         return quantizer.grids(leaves)

@@ -49,7 +49,9 @@ def fit(
         floating-point arrays are trained.
     - `data`: arrays `(x, y)` of shapes (n, inputs) and (n, outputs), where (n,) stands for (n, 1);
         a target; or a pair of a function of nodes and a quadrature, for example
-        `norms.GaussLegendre((0, 1), cells=(64, 64))`.
+        `norms.GaussLegendre((0, 1), cells=(64, 64))`. A model gets points as floats of its type;
+        one that refuses rows of one number gets that number, and one that refuses floats, such as
+        an `eqx.nn.Embedding`, whole-number x as they are.
     - `steps`: steps of the optimizer.
     - `loss`: "l2" (mean or integral of squared errors), "l1", an exponent p, "sup" (a smooth
         stand-in, p = 32), "cross_entropy" of logits and whole-number labels, or a function of
