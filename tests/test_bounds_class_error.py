@@ -243,6 +243,8 @@ def test_lower_bounds_fall_with_the_size_and_stay_below_upper_ones(cls, norm):
         assert all(f.lower <= f.upper for f in found)
         rounded = bounds.class_error(cls, family, 40, norm, rounded=True)
         assert 0 < rounded.lower <= found[2].lower
+        # Rounded coarsely enough, the family is all but empty.
+        assert rounded.upper == math.inf and not rounded.exact
         larger = type(cls)(**{**_fields(cls), "radius": 2 * cls.radius})
         assert bounds.class_error(larger, family, 40, norm).lower == pytest.approx(
             2 * found[2].lower, rel=1e-6
@@ -318,3 +320,10 @@ def test_bad_arguments():
         bounds.class_error(targets.BoundedVariation(), CONSTANTS, 8, SUP)
     with pytest.raises(TypeError, match="must be a class of functions whose rate is in the table"):
         bounds.encoding_rate(2.0)
+
+
+@pytest.mark.parametrize("name", ["polynomial", "haar", "cubic-spline", "free-knot"])
+@pytest.mark.parametrize("size", [-3, 0])
+def test_sizes_that_no_family_has_are_refused(name, size):
+    with pytest.raises(ValueError, match="size, ...\\)` must be at least"):
+        bounds.class_error(targets.Lipschitz(), families.get(name), size, L2)

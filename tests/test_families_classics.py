@@ -178,6 +178,11 @@ def test_notes_say_what_a_size_or_a_target_costs():
     even = targets.Function(np.abs, (-1.0, 1.0), breakpoints=(0.0,), name="abs")
     assert "kink: slopes -1, 1" in fourier.fit(even, 23, norm=L2).notes
     assert fourier.fit(PERIODIC, 23, norm=L2).notes == ""
+    for k, shift in [(1, 0.3), (6, 0.0), (20, 1.0), (300, 0.5)]:
+        wave = targets.Function(
+            lambda x, k=k, s=shift: np.cos(2 * np.pi * k * x + s), (0.0, 1.0), name="wave"
+        )
+        assert fourier.fit(wave, 9, norm=L2).notes == ""
     with pytest.raises(ValueError, match="equal values at both ends in the sup norm; `exp`"):
         fourier.fit(targets.get("exp"), 23, norm=SUP)
     periodic = families.Wavelet("db2", "periodic")

@@ -83,6 +83,12 @@ def test_polynomials_and_waves_are_reproduced_on_any_rectangle():
     sines = families.TensorFourier().fit(targets.get("sines2d"), 9, norm=norms.Sup())
     assert sines.notes == "as a periodic function it has a kink at the sides"
     assert families.TensorFourier().fit(WAVES, 9, norm=norms.Sup()).notes == ""
+    square = (np.zeros(2), np.ones(2))
+    for k in (6, 20, 100):
+        wave = targets.Multivariate(
+            lambda x, k=k: np.cos(2 * np.pi * k * x[..., 0] + 0.3), square, name="wave"
+        )
+        assert families.TensorFourier().fit(wave, 9, norm=L2).notes == ""
 
 
 def test_polynomials_of_a_product_are_products_of_legendre_projections():

@@ -86,6 +86,7 @@ def class_error(
     - `norm`: any object with the attribute `p`, such as `norms.L2()`.
     - `rounded`: whether the parameters are rounded, which may move knots and so leave a linear
         space; networks of one hidden layer then have a piece more, dyadic trees no known number.
+        No upper bound is known then.
 
     **Returns:**
 
@@ -93,8 +94,9 @@ def class_error(
 
     **Raises:**
 
-    - `TypeError`: for what is no class, no family or no norm.
-    - `ValueError`: for a class of several variables, or one that is not compact in the norm.
+    - `TypeError`: for what is no class, no family, no whole number or no norm.
+    - `ValueError`: for a class of several variables, one that is not compact in the norm, or a
+      size below the family's least one.
 
     **Reference:** derived, above the code of each argument; the widths behind the linear families
     and the counts of sign changes are classical.
@@ -114,6 +116,7 @@ def class_error(
             "`class_error(..., family, ...)` must be a family with `kind` and `pieces(size)`; got "
             f"{family!r:.80}. `families.get` finds one by its name."
         )
+    _check_size(family, size)
     if not hasattr(norm, "p"):
         raise TypeError(
             "`class_error(..., norm)` must be a norm with the exponent `p`, such as `norms.L2()`; "
@@ -136,10 +139,24 @@ def class_error(
         (_by_line(function_class, reach, p), "the Haar coefficients of a straight line"),
     ]
     lower, source = max(found, key=lambda pair: pair[0])
-    upper = _upper(function_class, family, size, p)
+    # How far rounding moves the best function is another question.
+    upper = math.inf if rounded else _upper(function_class, family, size, p)
     if lower <= 0:
         return ClassError(0.0, upper, "no lower bound is known for this family and class")
     return ClassError(lower, upper, f"derived: {source}")
+
+
+def _check_size(family: Any, size: Any) -> None:
+    if isinstance(size, bool) or not isinstance(size, int | np.integer):
+        raise TypeError(
+            f"`class_error(..., size, ...)` must be a whole number; got {size!r:.80}. It is the "
+            "number of parameters that the family may use."
+        )
+    least = int(getattr(family, "minimum_size", 1))
+    if size < least:
+        raise ValueError(
+            f"`class_error(..., size, ...)` must be at least {least} for this family; got {size}."
+        )
 
 
 def _reach(family: Any, size: int, rounded: bool) -> _Reach:

@@ -133,8 +133,8 @@ def _periodicity(points: Quadrature, p: float, name: str) -> str:
     """A note on a target that is not periodic; refused where its error would not fall."""
     a, b = points.lower, points.upper
     gap = _GAP * (b - a)
-    values = points.function(np.array([a, a + gap, b - gap, b]))
-    jump = float(values[3] - values[0])
+    values = points.function(np.array([a, a + gap, a + 2 * gap, b - 2 * gap, b - gap, b]))
+    jump = float(values[5] - values[0])
     if abs(jump) > _PERIODIC * points.scale:
         if p == np.inf:
             raise ValueError(
@@ -143,9 +143,10 @@ def _periodicity(points: Quadrature, p: float, name: str) -> str:
                 f"falls below {abs(jump) / 2:.4g}. Use `L2()`, or a family that is not periodic."
             )
         return f"not periodic: the values at the two ends differ by {abs(jump):.4g}"
-    slopes = (values[1] - values[0]) / gap, (values[3] - values[2]) / gap
+    # Through three points: a curvature does not count, and a third derivative not in the bend.
+    left = (-3 * values[0] + 4 * values[1] - values[2]) / (2 * gap)
+    slopes = left, (3 * values[5] - 4 * values[4] + values[3]) / (2 * gap)
     bend = slopes[1] - slopes[0]
-    # A curvature K moves the difference of the slopes by about K gap only.
     if abs(bend) > 1e-3 * (abs(slopes[0]) + abs(slopes[1]) + points.scale / (b - a)):
         return f"as a periodic function it has a kink: slopes {slopes[0]:.4g}, {slopes[1]:.4g}"
     return ""

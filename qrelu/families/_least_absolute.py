@@ -17,15 +17,18 @@ _NODES, _WEIGHTS = (part / 2 for part in np.polynomial.legendre.leggauss(3))
 _NODES = _NODES + 0.5
 
 
-def least_absolute(quadrature: Quadrature, knots: np.ndarray) -> Fitted:
-    r"""The best L^1 splines on given knots, by Newton's method from the best L^2 splines.
+def least_absolute(
+    quadrature: Quadrature, knots: np.ndarray, values: np.ndarray | None = None
+) -> Fitted:
+    r"""The best L^1 splines on given knots, by Newton's method from `values` or the best in L^2.
 
     The error is convex in the values. Its gradient is $-\int \mathrm{sign}(r) \phi_j$, known in
     closed form from the zeros z of r; its Hessian is $\sum_z 2 \phi_i(z) \phi_j(z) / |r'(z)|$,
     tridiagonal.
     """
     start = least_squares(quadrature, knots)
-    best = _measured(quadrature, knots, start.values, start.exact)
+    begin = start.values if values is None else values
+    best = _measured(quadrature, knots, begin, start.exact)
     share = np.ones(knots.shape[0])
     for _ in range(_STEPS):
         step = _step(best)

@@ -255,17 +255,19 @@ def _periodicity(call: str, target: AbstractTarget, box: Box, p: float) -> str:
     scale = float(np.max(np.abs(np.asarray(target(places), np.float64))))
     gap, bent = 0.0, False
     for axis in (0, 1):
-        points = np.empty((4, t.size, 2))
+        points = np.empty((6, t.size, 2))
         near = _GAP * length[axis]
-        ends = (lower[axis], lower[axis] + near, upper[axis] - near, upper[axis])
-        points[..., axis] = np.array(ends)[:, None]
+        inside = near * np.arange(3)
+        ends = np.concatenate([lower[axis] + inside, upper[axis] - inside[::-1]])
+        points[..., axis] = ends[:, None]
         points[..., 1 - axis] = lower[1 - axis] + length[1 - axis] * t
         sides = np.asarray(target(points), np.float64)
-        gap = max(gap, float(np.max(np.abs(sides[3] - sides[0]))))
+        gap = max(gap, float(np.max(np.abs(sides[5] - sides[0]))))
         scale = max(scale, float(np.max(np.abs(sides))))
-        slopes = (sides[1] - sides[0]) / near, (sides[3] - sides[2]) / near
+        # Through three points, as in one variable.
+        left = (-3 * sides[0] + 4 * sides[1] - sides[2]) / (2 * near)
+        slopes = left, (3 * sides[5] - 4 * sides[4] + sides[3]) / (2 * near)
         usual = np.abs(slopes[0]) + np.abs(slopes[1]) + scale / length[axis]
-        # A curvature K moves the difference of the slopes by about K times the gap only.
         bent |= bool((np.abs(slopes[1] - slopes[0]) > 1e-3 * usual).any())
     if gap <= 1e-9 * scale:
         return "as a periodic function it has a kink at the sides" if bent else ""
