@@ -7,6 +7,7 @@ import numpy as np
 
 from ._bound import declared_curvature
 from ._difference import EPS, Cells, Cuts, Difference
+from ._first_cells import in_parts
 from ._kronrod import COUNT, LEFT, RIGHT, WEIGHTS, error, hidden
 from ._roots import cuts
 from ._units import exponent
@@ -17,6 +18,9 @@ BLOCK = 4096
 _PER_PIECE = 4 * COUNT
 # What the search for hidden bumps may cost: one cut of every piece and a little more.
 _BUMPS = 2**12
+# Where no curvature is known the nodes must be close to each other from the beginning. Neighbors
+# are at most 0.104 of a cell apart, so on cells of 1/128 of the domain at most 1/1231 of it.
+_WATCH = 128
 
 
 class Integrals(NamedTuple):
@@ -132,14 +136,17 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
     `power * accuracy` times the integral (the norm to a relative `accuracy`), the cells with the
     largest are cut: in two, graded toward singular points, and for p = 1 where the difference
     changes its sign. After the first pass over the merged pieces about `points` values of the
-    target are asked for at most, and 60 more for every piece. Where squares would leave the range
-    of float64 all is measured again in units of the largest value.
+    target are asked for at most, and 60 more for every piece. Where the target has no finite bound
+    on its curvature, the first pass looks at parts of the domain that are short enough to show
+    every feature wider than 1/1000 of it. Where squares would leave the range of float64 all is
+    measured again in units of the largest value.
     """
+    curvature = declared_curvature(difference)
     cells = difference.cells()
+    cells = in_parts(difference, cells, _unknown(difference, cells, curvature), _WATCH)
     # The parts between sign changes are taken to have one sign; halves of them are searched again.
     search = np.ones(cells.count, dtype=bool)
     budget = points + _PER_PIECE * difference.count
-    curvature = declared_curvature(difference)
     allowance = _BUMPS + 2 * COUNT * difference.count
     values, errors, noise = sums = np.zeros((3, difference.count))
     total, accepted, spent = 0.0, 0.0, 0
@@ -186,6 +193,22 @@ def integrate(difference: Difference, power: int, accuracy: float, points: int) 
         cells = Cells.join(parts, halves)
         search = np.arange(cells.count) >= parts.count
         spent += COUNT * cells.count
+
+
+def _unknown(
+    difference: Difference, cells: Cells, curvature: Callable[[Cells], np.ndarray] | None
+) -> np.ndarray:
+    """The cells where no bound says what may be between two samples.
+
+    Next to a singular point a bound is infinite with nothing to hide: there it is asked for what
+    begins a part of the cell away.
+    """
+    if curvature is None:
+        return np.ones(cells.count, dtype=bool)
+    away = (cells.upper - cells.lower) / _WATCH
+    lower = cells.lower + np.where(np.isin(cells.lower, difference.singular), away, 0.0)
+    upper = cells.upper - np.where(np.isin(cells.upper, difference.singular), away, 0.0)
+    return ~np.isfinite(curvature(cells._replace(lower=lower, upper=upper)))
 
 
 def _worst(gaps: np.ndarray, budget: float, limit: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from ._bound import Bounds, bounds, declared_curvature
 from ._difference import EPS, Cells, Cuts, Difference
 from ._estimate import estimated_curvature
+from ._first_cells import in_parts
 from ._units import LEAST, exponent, scaled
 
 DECLARED = "declared curvature"
@@ -19,6 +20,8 @@ _GRADES = 64
 _NOTHING = 2.0**-320
 # Ends and singular points from which the last search begins: those with the largest values.
 _WALLS = 32
+# Parts of a domain on which no curvature is declared. Second differences take five samples a part.
+_WATCH = 256
 
 
 class Found(NamedTuple):
@@ -74,8 +77,9 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
     assumption = DECLARED if declared else ESTIMATED
     cells = difference.cells()
     if declared is None:
-        # Second differences need a first resolution: eight parts of each piece, 256 at least.
-        cells = _parts(difference, cells, max(8, -(-256 // cells.count)))
+        # Second differences need a first resolution: 256 parts of the domain, eight of each piece.
+        everywhere = np.ones(cells.count, dtype=bool)
+        cells = in_parts(difference, cells, everywhere, _WATCH, least=8)
     a, b = _at_ends(difference, cells)
     best = _Best(difference.count if grouped else 1, grouped)
     best.offer(cells.lower, a, cells.owner, cells.upper - cells.lower)
@@ -133,15 +137,6 @@ def search(difference: Difference, accuracy: float, points: int, grouped: bool) 
         return found._replace(values=scaled(found.values, e), ceilings=ceilings)
     _climb(difference, best, assumption == ESTIMATED)
     return Found(best.values, best.locations, best.ceilings, assumption)
-
-
-def _parts(difference: Difference, cells: Cells, parts: int) -> Cells:
-    t = np.arange(1, parts) / parts
-    at = cells.lower[:, None] + (cells.upper - cells.lower)[:, None] * t
-    index = np.repeat(np.arange(cells.count), parts - 1)
-    cuts = Cuts.of(cells, at.ravel(), index)
-    whole = np.setdiff1d(np.arange(cells.count), cuts.cells)
-    return Cells.join(difference.split(cells, cuts), cells.take(whole))
 
 
 def _at_ends(difference: Difference, cells: Cells) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,8 @@ class Sup(AbstractNorm):
     is within a relative `accuracy` of a value that is reached. The value itself, polished where it
     is reached, is usually much closer than that. `points` bounds the values of the target spent on
     refinement. A target without such a bound has its curvature estimated from second differences,
-    and the result says so in `assumption`.
+    and the result says so in `assumption`: then what is narrower than 1/1000 of the domain and not
+    among the target's `breakpoints` may be missed.
     """
 
     accuracy: float = 1e-6
