@@ -128,3 +128,40 @@ def test_smooth_parts_with_kinks_have_the_rate_of_the_order(order):
     )
     errors = [_error(order, "free", target, pieces) for pieces in (32, 64, 128)]
     assert np.log2(errors[1] / errors[2]) > order - 0.3
+
+
+def _best_steps(f, pieces, samples=1200):
+    """The least L2 error of a step function whose breakpoints lie between samples on [0, 1]."""
+    y = f((np.arange(samples) + 0.5) / samples)
+    sums, squares = (np.append(0.0, np.cumsum(v)) for v in (y, y**2))
+    size = np.arange(samples + 1)[None, :] - np.arange(samples + 1)[:, None]
+    spread = squares[None, :] - squares[:, None] - (sums - sums[:, None]) ** 2 / np.maximum(size, 1)
+    cost = np.where(size > 0, np.maximum(spread, 0.0), np.inf)
+    best = np.append(0.0, np.full(samples, np.inf))
+    for _ in range(pieces):
+        best = np.min(best[:, None] + cost, axis=0)
+    return np.sqrt(best[-1] / samples)
+
+
+@pytest.mark.parametrize("name", ["exp", "sine", "sqrt", "kink"])
+@pytest.mark.parametrize("pieces", [1, 2, 4, 8, 16])
+def test_few_free_steps_are_as_good_as_dynamic_programming(name, pieces):
+    target = targets.get(name)
+    fitted = families.PiecewiseConstant("free").fit(target, 2 * pieces - 1, norm=L2)
+    error = float(L2.distance(fitted.function, target))
+    assert error <= 1.01 * _best_steps(lambda x: np.asarray(target(x)), pieces)
+
+
+@pytest.mark.parametrize("norm", [norms.L1(), L2, norms.Sup()], ids=str)
+@pytest.mark.parametrize("name", ["chirp", "runge", "kink"])
+def test_free_steps_are_never_worse_than_as_many_uniform_ones(name, norm):
+    target = targets.get(name)
+    for pieces in (2, 4, 8, 32, 128):
+        errors = [
+            float(norm.distance(family.fit(target, size, norm=norm).function, target))
+            for family, size in (
+                (families.PiecewiseConstant("free"), 2 * pieces - 1),
+                (families.PiecewiseConstant(), pieces),
+            )
+        ]
+        assert errors[0] <= (1.02 if norm.p == np.inf else 1.001) * errors[1], pieces

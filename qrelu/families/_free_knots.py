@@ -1,4 +1,4 @@
-"""Free knots of splines of order 3 and more."""
+"""Free knots of splines of order 1, 3 and more; those of order 2 are `FreeKnot`'s."""
 
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from ._jumps import jumps
 from ._knot_descent import descended
 from ._least_squares_spline import full_knots, projected
 from ._nodes import composite_rule
+from ._piece_values import piece_values
 from ._quadrature import Quadrature
 from ._spline import apart, parted
 
@@ -53,7 +54,8 @@ def free_ends(
         largest = found.largest(chosen)
         rest, places = largest.removed_from(points), largest.places
         points = points._replace(mesh=np.union1d(points.mesh, places))
-    bends = _bends(rest, places, (count - 1 - order * chosen) // (order - 1))
+    most = (count - 1 - order * chosen) // (order - 1) if order > 1 else 0
+    bends = _bends(rest, places, most)
     candidates = [
         _free_ends(points, rest, _meetings(places, at, order), count, order, p)
         for at in ([np.zeros(0), bends] if bends.size else [bends])
@@ -116,12 +118,16 @@ def _downhill(points: Quadrature, ends: np.ndarray, meetings: _Meetings, order: 
 def _errors(
     points: Quadrature, ends: np.ndarray, order: int, p: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of the pieces and the L^p error of the best L^2 spline on each."""
+    """The ends of the pieces and the L^p error of the spline on each: constants are best in L^p,
+    others in L^2."""
     from scipy.interpolate import BSpline
 
     nodes, weights = composite_rule(points, ends)
     values, knots = points.function(nodes), full_knots(ends, order)
-    best = projected(nodes.ravel(), weights.ravel(), values.ravel(), knots)
+    if order == 1:
+        best = piece_values(points, ends, p)
+    else:
+        best = projected(nodes.ravel(), weights.ravel(), values.ravel(), knots)
     error = np.abs(values - BSpline(knots, best, order - 1)(nodes))
     ends = np.unique(ends)
     # A cell lies within one piece; its first node tells which.

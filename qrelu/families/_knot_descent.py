@@ -6,10 +6,10 @@ import numpy as np
 
 from ._least_squares_spline import full_knots, projected
 from ._nodes import composite_rule
+from ._piece_values import piece_values
 from ._quadrature import Quadrature
+from ._spline import apart
 
-# The least gap between two knots, as a share of the interval.
-_LEAST = 2.0**-100
 # Steps, and the relative gain in a step that ends them.
 _STEPS, _GAIN = 200, 1e-6
 # So many knots are few, and the logarithms of their gaps are then moved by so much.
@@ -17,7 +17,7 @@ _FEW, _SPREADS = 17, (0.7, 1.5)
 
 
 def descended(quadrature: Quadrature, ends: np.ndarray, order: int) -> np.ndarray:
-    """Knots at a local minimum of the L^2 error of the best spline of `order` >= 3.
+    """Knots at a local minimum of the L^2 error of the best spline of an order other than 2.
 
     The best that is found from `ends`, and with few pieces also from others, drawn around them with
     a fixed seed: the best knots for a symmetric function need not be symmetric.
@@ -33,17 +33,14 @@ def descended(quadrature: Quadrature, ends: np.ndarray, order: int) -> np.ndarra
 
 
 def _error(quadrature: Quadrature, ends: np.ndarray, order: int) -> float:
-    try:
-        return error_and_slopes(quadrature, ends, order)[0]
-    except (np.linalg.LinAlgError, ValueError):  # knots that met
-        return np.inf
+    return error_and_slopes(quadrature, ends, order)[0] if apart(ends).all() else np.inf
 
 
-def _descended(quadrature: Quadrature, ends: np.ndarray, order: int) -> np.ndarray:
+def _descended(quadrature: Quadrature, begin: np.ndarray, order: int) -> np.ndarray:
     """By SciPy's L-BFGS-B on the logarithm of the error, in the logarithms of the gaps."""
     from scipy.optimize import minimize
 
-    lower, length = ends[0], ends[-1] - ends[0]
+    lower, length = begin[0], begin[-1] - begin[0]
     # At four units in the last place of the target there is nothing more to gain.
     floor = max(quadrature.floor(2), np.finfo(float).tiny)
 
@@ -52,22 +49,22 @@ def _descended(quadrature: Quadrature, ends: np.ndarray, order: int) -> np.ndarr
         return parts / parts.sum()
 
     def knots(logits: np.ndarray) -> np.ndarray:
-        inner = lower + length * np.cumsum(_LEAST + shares(logits))[:-1]
-        return np.concatenate([ends[:1], inner, ends[-1:]])
+        inner = lower + length * np.cumsum(shares(logits))[:-1]
+        return np.concatenate([begin[:1], inner, begin[-1:]])
 
     def objective(logits: np.ndarray) -> tuple[float, np.ndarray]:
-        try:
-            square, slopes = error_and_slopes(quadrature, knots(logits), order)
-        except (np.linalg.LinAlgError, ValueError):  # knots that met
+        ends = knots(logits)
+        if not apart(ends).all():
             return np.inf, np.zeros_like(logits)
+        square, slopes = error_and_slopes(quadrature, ends, order)
         # A gap moves all knots behind it.
         behind = np.append(np.cumsum(slopes[::-1])[::-1], 0.0) * length / (square + floor)
         parts = shares(logits)
         return math.log(square + floor), parts * (behind - parts @ behind)
 
-    begin = np.log(np.diff(ends) / length)
+    logits = np.log(np.diff(begin) / length)
     options = {"maxiter": _STEPS, "ftol": _GAIN}
-    return knots(minimize(objective, begin, jac=True, method="L-BFGS-B", options=options).x)
+    return knots(minimize(objective, logits, jac=True, method="L-BFGS-B", options=options).x)
 
 
 # The best spline s = p + sum_j a_j (x - t_j)_+^k, k = r - 1, leaves a residual e that is orthogonal
@@ -85,6 +82,8 @@ def error_and_slopes(
     """The squared L^2 error of the best spline, and its derivatives by the inner knots."""
     from scipy.interpolate import BSpline
 
+    if order == 1:
+        return _of_constants(quadrature, ends)
     nodes, weights = composite_rule(quadrature, ends)
     values, knots, degree = quadrature.function(nodes), full_knots(ends, order), order - 1
     best = projected(nodes.ravel(), weights.ravel(), values.ravel(), knots)
@@ -112,6 +111,16 @@ def error_and_slopes(
     sign = -1.0 if degree % 2 else 1.0
     lengths = u[:, -1] - u[:, 0]
     return square, 2 * sign * np.diff(top) * products * np.prod(apart, axis=1) / lengths
+
+
+def _of_constants(quadrature: Quadrature, ends: np.ndarray) -> tuple[float, np.ndarray]:
+    """A knot that moves gives its neighborhood the value of the other piece."""
+    nodes, weights = composite_rule(quadrature, ends)
+    means = piece_values(quadrature, ends, 2.0)
+    error = quadrature.function(nodes) - means[np.searchsorted(ends, nodes[:, :1]) - 1]
+    there = quadrature.function(ends[1:-1])
+    slopes = (there - means[:-1]) ** 2 - (there - means[1:]) ** 2
+    return float(np.sum(weights * error**2)), slopes
 
 
 def _bspline(knots: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -6,14 +6,12 @@ import numpy as np
 from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
-from ._balanced_knots import balanced_ends
 from ._bspline import BSplines
 from ._family import AbstractFamily, check_types, checked_size
-from ._jumps import jumps
+from ._free_knots import free_ends
 from ._piece_values import piece_values
-from ._quadrature import Quadrature, quadrature
+from ._quadrature import quadrature
 from ._refusals import refuse_jumps
-from ._spline import apart, parted
 
 KNOTS = ("uniform", "free")
 
@@ -22,8 +20,9 @@ class PiecewiseConstant(AbstractFamily):
     r"""Step functions: N values on N pieces, equal ones or with N - 1 free breakpoints.
 
     The value is the mean of the target on the piece in $L^2$, its median in $L^1$, the middle of
-    its range in the sup norm: the best one. Free breakpoints balance the error: equal integrals of
-    $|f'|^{1/(1 + 1/p)}$, and a breakpoint at each jump of the target if they are enough. A size M
+    its range in the sup norm: the best one. Free breakpoints balance the error as those of `Spline`
+    do, from equal integrals of $|f'|^{1/(1 + 1/p)}$ and from equidistant ones to equal errors and,
+    in $L^2$, to a local minimum; one stands at each jump of the target if they are enough. A size M
     allows M pieces, with free breakpoints (M + 1)/2; an even M is then one parameter more than can
     be used.
 
@@ -89,7 +88,7 @@ class PiecewiseConstant(AbstractFamily):
         a, b = points.lower, points.upper
         places, notes = None, ""
         if self.knots == "free":
-            ends = _free_ends(points, count, norm.p)
+            ends = free_ends(points.in_units(), count, 1, norm.p)[1]
             places = (ends[1:-1] - a) / (b - a)
             ends = np.concatenate([[a], a + (b - a) * places, [b]])
             if size % 2 == 0:
@@ -105,14 +104,3 @@ def check_knots(call: str, knots: str) -> None:
     """An error for a word that is not one of the two."""
     if knots not in KNOTS:
         raise ValueError(f'`{call}(knots=...)` must be "uniform" or "free"; got {knots!r}.')
-
-
-def _free_ends(points: Quadrature, count: int, p: float) -> np.ndarray:
-    found = None if points.sampled else jumps(points)
-    chosen = 0 if found is None else min(found.places.size, count - 1)
-    if found is None or chosen == 0:
-        return parted(balanced_ends(points, count, 1, p))
-    largest = found.largest(chosen)
-    rest = largest.removed_from(points)
-    ends = np.sort(np.concatenate([balanced_ends(rest, count - chosen, 1, p), largest.places]))
-    return ends if apart(ends).all() else parted(ends)
