@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import pickle
 import re
 import sys
 import types
@@ -179,7 +180,7 @@ def _parts(value: Any) -> tuple[str, Any]:
         return "", (type(value), *value)
     try:
         made = value.__reduce_ex__(4)  # what it would be copied from: attributes and slots too
-    except Exception:  # what cannot be copied may say so in any way
+    except (TypeError, ValueError, AttributeError, RuntimeError, pickle.PicklingError):
         return re.sub("0x[0-9a-fA-F]+", "", repr(value)), ()  # without addresses in memory
     if isinstance(made, str):
         return made, ()

@@ -123,7 +123,7 @@ def advance(setting: Setting, state: State, rows: Any, first: Any, count: Any) -
         state, loss = steps(state, *fixed, part)
         return state, losses.at[i].set(loss.astype(losses.dtype))
 
-    dtype = setting.problem.x.dtype
+    dtype = setting.problem.weights.dtype
     losses = jnp.zeros((rows.shape[0], *state.alive.shape), dtype)
     return jax.lax.fori_loop(0, count, body, (state, losses))
 

@@ -15,25 +15,15 @@ from ._losses import CrossEntropy, Own
 
 # Cells and nodes for a target on its interval: 1,024 nodes.
 _CELLS, _NODES = 256, 4
-
-
-class Whole(eqx.Module):
-    """Whole numbers that a model looks things up with; the losses on them are floats of a type."""
-
-    numbers: Any
-    dtype: Any = eqx.field(static=True)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the numbers."""
-        return self.numbers.shape
-
-    def __getitem__(self, index: Any) -> "Whole":
-        return Whole(self.numbers[index], self.dtype)
+# What models raise at a point that they were not made for.
+_WRONG = (TypeError, ValueError, RuntimeError, AttributeError, IndexError, AssertionError)
 
 
 class Problem(eqx.Module):
-    """Inputs, labels and weights; the weights of data are 1/n, those of a target a quadrature's."""
+    """Inputs, labels and weights; the weights of data are 1/n, those of a target a quadrature's.
+
+    The weights have the type of the losses; inputs may be whole numbers.
+    """
 
     x: Any
     y: Any
@@ -153,7 +143,7 @@ def _points(x: np.ndarray, model: Any, dtype: Any) -> Any:
         shapes.reverse()
     forms: list[Any] = [jnp.asarray(points, dtype) for points in shapes]
     if jnp.issubdtype(x.dtype, jnp.integer):
-        forms += [Whole(jnp.asarray(points), dtype) for points in shapes]
+        forms += [jnp.asarray(points) for points in shapes]
     if len(forms) == 1:
         return forms[0]
     return next((points for points in forms if _takes(model, points[0])), forms[0])
@@ -171,7 +161,7 @@ def _takes(model: Any, point: Any) -> bool:
             try:
                 eqx.filter_eval_shape(of, model, point)
                 return True
-            except Exception:  # what a model says of a wrong point is up to the model
+            except _WRONG:
                 continue
     return False
 
@@ -180,7 +170,7 @@ def predict(model: Any, x: Any) -> Any:
     """The values of any model at a batch of points."""
     if isinstance(model, ReLUNetwork):
         return realize(model, x)
-    return jax.vmap(model)(x.numbers if isinstance(x, Whole) else x)
+    return jax.vmap(model)(x)
 
 
 def objective(loss: Any, model: Any, part: Problem) -> Any:
