@@ -16,7 +16,7 @@ KNOTS = np.array([0.0, 1.0])
 
 
 def places(seed, margin=0.02):
-    return np.random.default_rng(seed).uniform(margin, 1 - margin, 50)
+    return np.random.default_rng(seed).uniform(margin, 1 - margin, 20)
 
 
 class Undeclared:
