@@ -43,9 +43,10 @@ _LOG_DEVIATION = 0.05
 # factor e. Its next term, 1 / (log M)^2, moves gamma by about a hundredth.
 _ARGUMENT, _NEXT = 1.0, 0.01
 # A logarithm moves gamma by tenths, is rare, and over a factor of 60 in M is imitated by a sequence
-# that is not yet smooth: it has to be 500 times better. Half powers move it by hundredths and are
-# less rare. Floors are seen directly.
-_PRIOR = {"smooth": 1.0, "half": 0.1, "power_log": 0.002, "power_floor": 0.05}
+# that is not yet smooth: one of the ten has to be 2,000 times better. Half powers move it by
+# hundredths and have to be better at all. With a larger share they would stand in for logarithms
+# under 1 % noise, with a smaller one logarithms for them on seven sizes. Floors are seen directly.
+_PRIOR = {"smooth": 1.0, "half": 0.05, "power_log": 0.005, "power_floor": 0.05}
 # Classes less likely than this are left out of the envelope.
 _NEGLIGIBLE = 0.05
 # A size left out at the small end divides the evidence by four, and its error could have been
