@@ -52,6 +52,21 @@ def test_a_class_and_a_function(tmp_path):
         (["--class", "continuous"], "must name a class of functions: lipschitz, hoelder:s"),
         (["--class", "hoelder"], "numbers like hoelder:s"),
         (["--class", "hoelder:0"], "must be positive and finite; got 0"),
+        (["--class", "hoelder:0"], "`s` in `--class hoelder:s` must be positive"),
+        (["--class", "sobolev:0,2"], "`m` in `--class sobolev:m,p` must be positive"),
+        (["--class", "sobolev:1.5,2"], "`--class besov:1.5,p,p` is its fractional kin"),
+        (
+            ["--class", "sobolev:1,0.5"],
+            "`p` in `--class sobolev:m,p` must be at least 1 (`inf` included); got 0.5. "
+            "`--class besov:s,p,q` admits",
+        ),
+        (["--class", "besov:9,2,2"], "`s` in `--class besov:s,p,q` must be below"),
+        (["--class", "besov:1,2,0"], "`q` in `--class besov:s,p,q` must be a positive number"),
+        (
+            ["--class", "piecewise-smooth:0,1"],
+            "`s` in `--class piecewise-smooth:s,jumps` must be positive",
+        ),
+        (["--class", "piecewise-smooth:1,0"], "Without jumps it is `--class hoelder:1`."),
         (["--class", "besov:0.2,1,1"], "above d max"),
         (["--class", "lipschitz", "--draws", "0"], "whole numbers from 1 on; got 0"),
         (["--class", "lipschitz", "--draws", "-1"], "`--draws` must be whole numbers from 1 on"),

@@ -52,6 +52,21 @@ def test_known_stands_alone():
     assert "`--known` must stand alone or with `--json`; got --target and --out" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(("--class", "bv"), ("--draws", "3"), ("--domain", "0", "1"), ("--data", "x.csv")),
+        *(("--x", "a"), ("--y", "b"), ("--missing", "drop"), ("--size", "24:96"), ("--norm", "l1")),
+        *(("--norm", "l2"), ("--bits", "4"), ("--family", "haar"), ("--seed", "1")),
+    ],
+    ids=" ".join,
+)
+def test_every_option_beside_known_is_refused(option):
+    done = _run("--known", *option)
+    assert done.exit_code == 2 and done.stdout == ""
+    assert f"`--known` must stand alone or with `--json`; got {option[0]}. The" in done.stderr
+
+
 def test_classical_families_have_rates(tmp_path):
     sizes = ["--size", "8,16,32,64", "--bits", "none", "--out", str(tmp_path / "run")]
     done = _run("--target", "exp", "-f", "haar", "-f", "piecewise-constant", *sizes, "--json")

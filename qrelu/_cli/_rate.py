@@ -91,7 +91,9 @@ def rate(
             "that is slow.",
         ),
     ] = None,
-    norm: Annotated[str, typer.Option(metavar="NORM", help="l1, l2 or sup.")] = "l2",
+    norm: Annotated[
+        str | None, typer.Option(metavar="NORM", help="l1, l2 or sup. Without it: l2.")
+    ] = None,
     bits: Annotated[
         str | None,
         typer.Option(
@@ -144,7 +146,11 @@ def rate(
     with sentences(USAGE, ASKING):
         use_float64()
         if known:
-            _refuse_beside_known(target, function_class, domain, data, family, out)
+            given = {"target": target, "class": function_class, "draws": draws, "domain": domain}
+            given |= {"data": data, "x": x, "y": y, "missing": missing, "size": size, "norm": norm}
+            _refuse_beside_known(
+                {**given, "bits": bits, "family": family, "seed": seed, "out": out}
+            )
             return show_known(json)
         from .. import families, norms, studies
 
@@ -160,14 +166,14 @@ def rate(
             several = all(item.dimension > 1 for item in found)
             family = list(SEVERAL if several else FAMILIES)
         variables = _variables(found, family)
-        asked = _seeds(seed or (SEEDS if _trained(family) else "0"))
+        asked = _seeds(_or(seed, SEEDS if _trained(family) else "0"))
         study = studies.Study(
             targets=found,
             families=_families(
-                family, variables, bits or (CLASS_BITS if alone else BITS), families
+                family, variables, _or(bits, CLASS_BITS if alone else BITS), families
             ),
-            sizes=_sizes(size or (CLASS_SIZES if alone else _default_sizes(family))),
-            norm=norms.get(norm),
+            sizes=_sizes(_or(size, CLASS_SIZES if alone else _default_sizes(family))),
+            norm=norms.get(_or(norm, "l2")),
             seeds=asked if _trained(family) or function_class else asked[:1],
             draws=8 if draws is None else draws,
         )
@@ -193,6 +199,11 @@ def rate(
         _say_mixed(result)
     if result.table()["error"].null_count() == result.table().height:
         fail("nothing could be computed; the column `notes` of the table says why.", FAILURE)
+
+
+def _or(given: str | None, default: str) -> str:
+    """What was given, even if it is empty: that is a mistake to name, and no default."""
+    return default if given is None else given
 
 
 def _trained(names: Sequence[str]) -> bool:
@@ -231,9 +242,7 @@ def _variables(targets: Sequence[Any], names: Sequence[str]) -> int:
     return first.dimension
 
 
-def _refuse_beside_known(target, function_class, domain, data, family, out) -> None:
-    given = {"target": target, "class": function_class, "domain": domain, "data": data}
-    given |= {"family": family, "out": out}
+def _refuse_beside_known(given: dict[str, Any]) -> None:
     used = [f"--{word}" for word, value in given.items() if value is not None]
     if used:
         raise ValueError(
@@ -256,7 +265,7 @@ def _targets(
     from .. import targets
 
     found = []
-    if data is None and (x or y or missing):
+    if data is None and (x, y, missing) != (None, None, None):
         raise ValueError("`--x`, `--y` and `--missing` must come with a file; add `--data FILE`.")
     if data is not None:
         if missing not in (None, "error", "drop"):
