@@ -7,6 +7,7 @@ import pytest
 from test_studies import SMALL, UNIFORM, Counted
 
 from qrelu import families, norms, studies, targets
+from qrelu.studies._figure import _mark_sizes
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +129,22 @@ def test_a_study_that_is_not_finished_is_drawn(tmp_path):
     assert partial.missing == 2
     assert partial.rates().height == 0
     assert partial.figure() is not None
+
+
+@pytest.mark.parametrize(
+    "decades, least", [(0.05, 2), (0.3, 2), (0.7, 2), (1.5, 3), (3, 2), (9, 3)]
+)
+def test_the_scale_of_the_errors_can_be_read(decades, least):
+    """At least two numbers stand at the axis, powers of ten where there are decades."""
+    from matplotlib.figure import Figure
+
+    ax = Figure().subplots()
+    ax.set_yscale("log")
+    ax.set_ylim(0.013, 0.013 * 10**decades)
+    _mark_sizes(np.array([[ax]]), [])
+    ax.figure.canvas.draw()
+    low, high = ax.get_ylim()
+    shown = [t for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
+    words = [t.get_text() for t in shown if t.get_text()]
+    assert len(set(words)) >= least
+    assert all("10^" in word for word in words) == (decades > 2)

@@ -307,7 +307,7 @@ def _make_room(axes) -> None:
 
 def _mark_sizes(axes, curves: Sequence[Curve]) -> None:
     """Write the sizes themselves under the axis instead of powers of ten."""
-    from matplotlib.ticker import FixedLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
     sizes = sorted({int(n) for c in curves for n in c.rows["size"]})
     while len(sizes) > 8:
@@ -316,6 +316,11 @@ def _mark_sizes(axes, curves: Sequence[Curve]) -> None:
         ax.xaxis.set_major_locator(FixedLocator(sizes))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        low, high = ax.get_ylim()
+        # Powers of ten alone would be one number or two, from which no scale can be read.
+        if 0 < low < high < 100 * low:
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.yaxis.set_minor_locator(NullLocator())
 
 
