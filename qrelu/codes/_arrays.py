@@ -7,50 +7,80 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..families._rules import STEP_DIGITS
-from ._coder import Coder, cheapest, natural, sized, whole
+from ._coder import Coder, Flag, cheapest, cost, natural, sized, whole
+from ._common_step import common_steps
 from ._integers import Integers, Levels
 
-# Codes of more bits than this are no codes of a grid: the numbers are written as they are.
-_LONGEST = 44
+# Whole numbers of more bits have no place in float64.
+_LONGEST = 53
 # Periods of blocks in a matrix.
 _LONGEST_PERIOD = 16
 # Differences of so many orders are tried.
 _ORDERS = 4
 # The length of a difference that is expected at first.
 _DIFFERENCE = 4.0
+# Types of fewer bits that hold numbers without a grid, and how many.
+_SHORT = ("float32", "float16", "bfloat16")
+_BITS = {"float32": 32, "float16": 16, "bfloat16": 16}
+# The sign and the exponent of a negative NaN tell that numbers are not in their 64 bits.
+_OTHER = 0xFFF
+# The most values in a table.
+_MOST_DISTINCT = 2**12
 # How probable it is that numbers have no order.
 _UNORDERED = 0.3
 # Short steps are 2^e and 1.5 2^e; e is coded as its distance from this one.
 _USUAL = -8
-# What a step of 8 binary digits takes more than a short one.
-_MEDIUM_COST = 12
+# What a step of 8 binary digits, and one of 53, take more than a short one.
+_MEDIUM_COST, _LONG_COST = 12, 64
 
 
-def on_grid(values: np.ndarray, step: float) -> np.ndarray | None:
-    """The whole numbers n with n * step == values, or None."""
+def on_grid(values: np.ndarray, step: float, kind: str = "float64") -> np.ndarray | None:
+    """The whole numbers n for which n * step, rounded to a type, is the value; or None."""
     if not (step > 0 and math.isfinite(step)):
         return None
     with np.errstate(over="ignore"):
         codes = np.rint(values / step)
-    if np.max(np.abs(codes), initial=0.0) >= 2.0**_LONGEST:
-        return None
-    return codes.astype(np.int64) if np.array_equal(codes * step, values) else None
+        if np.max(np.abs(codes), initial=0.0) >= 2.0**_LONGEST:
+            return None
+        same = np.array_equal((codes * step).astype(np.dtype(kind)), values)
+    return codes.astype(np.int64) if same else None
 
 
-def grid_of(values: np.ndarray, steps: Sequence[float] = ()) -> tuple[float, np.ndarray] | None:
-    """A step and whole numbers that give the values exactly: a step of `steps`, or a short one.
+def grid_of(
+    values: np.ndarray, steps: Sequence[float] = (), kind: str = "float64"
+) -> tuple[float, np.ndarray] | None:
+    """A step and whole numbers that give the values exactly: a step of `steps`, or a found one.
 
-    Short are powers of two, and their multiples by up to 8 binary digits where these save bits.
-    Half of each step is tried as well: grids of one bit lie between the multiples.
+    Found are powers of two, and their multiples by up to 8 binary digits, and the greatest common
+    step whatever its digits, where these save bits. Half of each step is tried as well: grids of
+    one bit lie between the multiples.
     """
     values = np.asarray(values, np.float64).ravel()
     if not values.any():
         return 1.0, np.zeros(values.size, np.int64)
     for step in steps:
         for candidate in (step, step / 2):
-            codes = on_grid(values, candidate)
+            codes = on_grid(values, candidate, kind)
             if codes is not None:
                 return candidate, codes
+    short = _short_grid(values)
+    before = short[1] if short else None
+    length = 64 if before is None else _length(before)
+    if values.size * length > _LONG_COST:
+        for step in common_steps(values, kind):
+            codes = on_grid(values, step, kind)
+            if codes is not None:
+                saved = values.size * (length - _length(codes))
+                return (step, codes) if saved > _LONG_COST else short
+    return short
+
+
+def _length(codes: np.ndarray) -> int:
+    return int(np.max(np.abs(codes))).bit_length()
+
+
+def _short_grid(values: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """A power of two, or a multiple of it by up to 8 binary digits, and the whole numbers."""
     # The lowest set bit of each value: a 53-bit whole number times a power of two.
     nonzero = values[values != 0]
     fraction, exponent = np.frexp(nonzero)
@@ -108,19 +138,38 @@ def _exponent(coder: Coder, exponent: int, way: Callable[[Coder, int], int]) -> 
 
 
 def code_array(
-    coder: Coder, values: np.ndarray, size: int, steps: Sequence[float] = ()
+    coder: Coder,
+    values: np.ndarray,
+    size: int,
+    steps: Sequence[float] = (),
+    kind: str = "float64",
+    table: bool = True,
 ) -> np.ndarray:
-    """A flat float64 array of known size: codes on a grid or their differences, or plain numbers.
+    """A flat float64 array of known size: codes on a grid or their differences, or other numbers.
 
     A bit tells whether there is a grid. With one follow the step, whether the codes repeat
     themselves and after how many, two bits for the order of the differences (the one that is
-    shortest), and the codes as `Integers`.
+    shortest), and the codes as `Integers`. The numbers have to be rounded to the type `kind`; where
+    no `table` is allowed, `plain` makes none.
     """
     if size == 0:
         return np.zeros(0)
-    grid = grid_of(values, steps) if len(values) else None
+    grid = grid_of(values, steps, kind) if len(values) else None
+    if grid is not None and _maybe_shorter(values, grid[1]):
+        ways = (lambda c: _on_grid(c, grid, size), lambda c: plain(c, values, size, table))
+        grid = None if cheapest(coder, ways) else grid
     if not coder.bit(int(grid is not None), 0.95):
-        return plain(coder, values, size)
+        return plain(coder, values, size, table)
+    return _on_grid(coder, grid, size)
+
+
+def _maybe_shorter(values: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether a table or a short type can take fewer bits than a grid, roughly."""
+    few = 2 * np.unique(codes).size <= codes.size
+    return few or any(_BITS[kind] <= _length(codes) for kind in _types_of(values))
+
+
+def _on_grid(coder: Coder, grid: tuple[float, np.ndarray] | None, size: int) -> np.ndarray:
     step, codes = grid if grid is not None else (1.0, np.zeros(0, np.int64))
     step = code_step(coder, step)
     period = _period(codes)
@@ -133,10 +182,74 @@ def code_array(
     return code_integers(coder, codes, size, step) * step
 
 
-def plain(coder: Coder, values: np.ndarray, size: int) -> np.ndarray:
-    """Numbers in their 64 bits."""
+def plain(coder: Coder, values: np.ndarray, size: int, table: bool = True) -> np.ndarray:
+    """Numbers in their 64 bits, or in another way where that is shorter.
+
+    In place of the first 12 bits of the first number, which are never all ones in a finite one,
+    come 12 ones, then two bits: a shorter type that holds all of them, or a table.
+    """
+    if size == 0:
+        return np.zeros(0)
     given = np.asarray(values, np.float64).view(np.uint64).tolist() or [0] * size
-    return np.array([whole(coder, number, 64) for number in given], np.uint64).view(np.float64)
+    way = _other_way(np.asarray(values, np.float64), table) if len(values) else None
+    first = whole(coder, _OTHER if way is not None else given[0] >> 52, 12)
+    if first == _OTHER:
+        way = whole(coder, way or 0, 2)
+        if way == len(_SHORT):
+            if not table:  # else damaged files could have tables in tables without end
+                raise ValueError("it has a table of a table")
+            return _table(coder, values, size)
+        return _short(coder, values, size, _SHORT[way])
+    numbers = [first << 52 | whole(coder, given[0], 52)]
+    numbers += [whole(coder, number, 64) for number in given[1:]]
+    return np.array(numbers, np.uint64).view(np.float64)
+
+
+def _types_of(values: np.ndarray) -> list[str]:
+    """The shorter types that hold all of some numbers."""
+    with np.errstate(over="ignore"):
+        return [kind for kind in _SHORT if np.array_equal(values.astype(np.dtype(kind)), values)]
+
+
+def _other_way(values: np.ndarray, table: bool) -> int | None:
+    """The number of the shortest way other than 64 bits, if one is shorter."""
+    lengths: dict[int, float] = {
+        _SHORT.index(kind): _BITS[kind] * values.size for kind in _types_of(values)
+    }
+    distinct = np.unique(values).size
+    if table and 2 * distinct <= values.size and distinct <= _MOST_DISTINCT:
+        lengths[len(_SHORT)] = cost(lambda c: _table(c, values, values.size))
+    best = min(lengths, key=lambda way: lengths[way], default=None)
+    return best if best is not None and lengths[best] + 2 < 64 * values.size else None
+
+
+def _short(coder: Coder, values: np.ndarray, size: int, kind: str) -> np.ndarray:
+    """Numbers in the bits of a shorter type."""
+    bits = np.dtype(f"u{_BITS[kind] // 8}")
+    given = np.asarray(values).astype(np.dtype(kind)).view(bits).tolist() or [0] * size
+    found = np.array([whole(coder, number, _BITS[kind]) for number in given], bits)
+    return found.view(np.dtype(kind)).astype(np.float64)
+
+
+def _table(coder: Coder, values: np.ndarray, size: int) -> np.ndarray:
+    """The different values in their order, then which one each number is, learnt bit for bit."""
+    distinct, places = np.unique(values, return_inverse=True)
+    count = 1 + sized(coder, distinct.size - 1)
+    if count > min(size, _MOST_DISTINCT):
+        raise ValueError(f"it has a table of {count} values for {size} numbers")
+    entries = code_array(coder, distinct, count, table=False)
+    digits = (count - 1).bit_length()
+    # A flag for each beginning of a place.
+    flags = [Flag() for _ in range(1 << digits)]
+    found = np.zeros(size, np.int64)
+    for k in range(size):
+        place, node = int(places[k]) if len(places) else 0, 1
+        for digit in range(digits - 1, -1, -1):
+            node = 2 * node + flags[node].code(coder, place >> digit & 1)
+        found[k] = node - (1 << digits)
+    if found.max() >= count:
+        raise ValueError(f"it has the place {found.max()} in a table of {count}")
+    return entries[found]
 
 
 def _period(codes: np.ndarray) -> int:

@@ -108,12 +108,14 @@ def cheapest(coder: Coder, ways: Sequence[Callable[[Coder], object]]) -> int:
     """The number of the way to write that takes the fewest bits; a reader gets 0, and reads it."""
     if not isinstance(coder, Writer):
         return 0
-    costs = []
-    for way in ways:
-        trial = Writer()
-        way(trial)
-        costs.append(trial.entropy)
-    return int(np.argmin(costs))
+    return int(np.argmin([cost(way) for way in ways]))
+
+
+def cost(way: Callable[[Coder], object]) -> float:
+    """The bits that a way to write takes."""
+    trial = Writer()
+    way(trial)
+    return trial.entropy
 
 
 def _kept(chance: float) -> float:

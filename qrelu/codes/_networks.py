@@ -71,7 +71,7 @@ def _at_once(
     values = np.zeros(0)
     if given:
         values = np.concatenate([np.ravel(p).astype(np.float64) for p in _parts(given)])
-    flat = _as_type(_numbers(coder, values, int(ends[-1]), steps), kind)
+    flat = _as_type(_numbers(coder, values, int(ends[-1]), steps, kind), kind)
     parts = [a.reshape(s) for a, s in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
     return ReLUNetwork(parts[::2], parts[1::2])
 
@@ -81,16 +81,18 @@ def _as_type(values: np.ndarray, name: str) -> np.ndarray:
         return values.astype(np.dtype(name))
 
 
-def _numbers(coder: Coder, values: np.ndarray, size: int, steps: Sequence[float]) -> np.ndarray:
+def _numbers(
+    coder: Coder, values: np.ndarray, size: int, steps: Sequence[float], kind: str
+) -> np.ndarray:
     """As `code_array`, or, for numbers without any order, `Levels` with a single level."""
-    grid = grid_of(values, steps) if len(values) else None
+    grid = grid_of(values, steps, kind) if len(values) else None
 
     def unordered(coder: Coder) -> np.ndarray:
         step = code_step(coder, grid[0] if grid else 1.0)
         codes = grid[1] if grid else None
         return Levels(_USUAL_LENGTH).code(coder, codes, size) * step
 
-    ways = (lambda c: code_array(c, values, size, steps), unordered)
+    ways = (lambda c: code_array(c, values, size, steps, kind), unordered)
     found = cheapest(coder, ways) if grid else 0
     return ways[coder.bit(found, 0.7)](coder)
 
@@ -209,5 +211,5 @@ def _entries(
     name = TYPES[whole(coder, 0 if values is None else TYPES.index(values.dtype.name), 2)]
     places = positions(coder, np.zeros(0, np.int64) if places is None else places, total)
     given = np.zeros(0) if values is None else np.asarray(values, np.float64)
-    found = code_array(coder, given, places.size, steps)
+    found = code_array(coder, given, places.size, steps, name)
     return places, _as_type(found, name)
