@@ -13,8 +13,8 @@ import pytest
 import scipy.special
 
 from qrelu import bounds, codes, families, networks, norms, quantizers, targets
-from qrelu.codes._arrays import code_array, code_step, grid_of
-from qrelu.codes._coder import Count, Flag, Reader, Writer, natural, sized, whole
+from qrelu.codes._arrays import code_array, grid_of
+from qrelu.codes._coder import Count, Flag, Reader, Writer, natural, whole
 from qrelu.codes._integers import Integers, Levels, falling, positions
 
 FORMULAS = ("piecewise-constant-free", "cubic-spline", "cubic-spline-free", "polynomial")
@@ -313,6 +313,17 @@ def test_networks_of_other_types_and_shapes_come_back():
     assert codes.encode(moved).bits > codes.encode(tree).bits + 40
 
 
+@pytest.mark.parametrize("name", ["linear-spline", "polynomial", "free-knot"])
+def test_an_accuracy_that_is_met_makes_no_code_longer(name):
+    target, norm = targets.get("exp"), norms.L2()
+    family = families.Quantized(families.get(name), families.Bits(9))
+    fitted = family.fit(target, 64, norm=norm)
+    accuracy = 1.01 * float(norm.distance(fitted.function, target))
+    code = codes.encode(fitted, target=target, accuracy=accuracy)
+    assert code.bits <= codes.encode(fitted).bits
+    assert float(norm.distance(codes.decode(code), target)) <= accuracy
+
+
 @pytest.mark.parametrize("name", ["polynomial", "cubic-spline", "cubic-spline-free", "rational"])
 def test_rounding_keeps_the_accuracy(name):
     target = targets.get("exp")
@@ -453,54 +464,30 @@ def test_a_payload_that_promises_more_than_it_holds_is_refused_early(kind):
         codes.decode(codes.Code(kind, (0.0, 1.0), b"\xff\xff", 16))
 
 
-@pytest.mark.parametrize("kind", [7, 8, 9])
-@pytest.mark.parametrize(
-    "payload, bits", [("f18310a7c0", 34), ("4984f0915ad8f9b593438a13a1cb9c4222c0ef35", 155)]
-)
-def test_a_payload_of_endless_halvings_is_refused(kind, payload, bits):
-    """Few bits that halve all intervals so often that no memory holds the knots."""
-    with pytest.raises(ValueError, match="more than 65536 pieces or 50 levels"):
-        codes.decode(codes.Code(kind, (0.0, 1.0), bytes.fromhex(payload), bits))
+def test_figures_of_what_cannot_be_drawn_are_refused():
+    def curve(target="exp", norm="L2", errors=(0.1, 0.01)):
+        errors = np.array(errors)
+        return codes.Curve("free-knot", target, norm, errors, errors, *(10 / (errors + 0.1),) * 3)
 
-
-def test_a_damaged_line_has_no_endless_numbers():
-    """A huge number of terms, and values beyond float64, in a file of the right form."""
-
-    def payload(step, terms, first):
-        writer = Writer()
-        code_step(writer, step, 0.95)
-        Count(((0.4, 1.2),)).code(writer, 0)
-        Count(((0.6, 1.0),)).code(writer, terms - 2)
-        falling(writer, np.array([first] + [0] * 9), min(terms, 10), 2 * step)
-        writer.bit(1, 0.8)
-        Count().code(writer, 0)
-        return codes.Code(7, (0.0, 1.0), *writer.finished())
-
-    assert codes.decode(payload(1.0, 2, 3)).widths == (1, 1, 1)
-    with pytest.raises(ValueError, match="a polynomial of 1099511627776 terms"):
-        codes.decode(payload(1.0, 2**40, 3))
-    with pytest.raises(ValueError, match="its values are not finite"):
-        codes.decode(payload(2.0**990, 2, 2**50))
-
-
-def test_a_damaged_network_is_not_larger_than_memory():
-    def payload(widths, places):
-        writer = Writer()
-        natural(writer, len(widths) - 2)
-        for width in widths:
-            natural(writer, width - 1)
-        writer.bit(0, 0.5)  # each array by itself
-        writer.bit(1, 0.2)  # a sparse matrix
-        whole(writer, 0, 2)
-        sized(writer, places)
-        return codes.Code(6, (0.0, 0.0), *writer.finished())
-
-    for widths, places, match in (
-        ((1, 2**40), 0, "it has 1099511627777 neurons"),
-        ((2**22, 2**22), 2**40, "it names 1099511627776 places"),
+    good, nothing = curve(), curve(errors=(0.0, 0.0))
+    assert codes.figure([good, nothing], encoding_rate=2).axes[0].get_title() == "exp"
+    for call, match in (
+        (lambda: codes.figure(None), "a list of what `codes.curve` returned; got NoneType"),
+        (lambda: codes.figure(good), r"got Curve. Write `figure\(\[curve\]\)`"),
+        (lambda: codes.figure([good], encoding_rate="1"), "must be a positive number; got '1'"),
+    ):
+        with pytest.raises(TypeError, match=match):
+            call()
+    for call, match in (
+        (lambda: codes.figure([nothing], encoding_rate=1.0), "an error above zero; got 1 without"),
+        (lambda: codes.figure([]), "got 0 without"),
+        (lambda: codes.figure([good, curve("sqrt")]), "got exp in L2, sqrt in L2. Draw a figure"),
+        (lambda: codes.figure([good, curve(norm="L1")]), "got exp in L1, exp in L2"),
+        (lambda: codes.figure([good], encoding_rate=math.nan), "positive number; got nan"),
+        (lambda: codes.figure([good], encoding_rate=-1), "positive number; got -1"),
     ):
         with pytest.raises(ValueError, match=match):
-            codes.decode(payload(widths, places))
+            call()
 
 
 def test_bad_input_gets_a_sentence():

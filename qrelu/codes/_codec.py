@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax
 import numpy as np
 
 from ..families import (
@@ -64,8 +65,9 @@ def encode(
     r"""The code of an approximant: its parameters, positions and shape in few bits.
 
     Without an accuracy nothing is lost: parameters on a grid (those of `Quantized` families, or any
-    whose binary digits end early) become whole numbers, coded adaptively, themselves or their
-    differences, whichever is shorter; others are written in their 64 bits. With a target and an
+    with a greatest common step) become whole numbers, coded adaptively, themselves or their
+    differences, whichever is shorter; parameters of few different values, those of a `Codebook`,
+    become places in a table; others are written in the bits of their type. With a target and an
     accuracy the parameters are rounded first, as coarsely as the accuracy allows (of a network with
     one input and one hidden layer the knots and the values there); `shortest` also chooses how many
     there are.
@@ -86,9 +88,10 @@ def encode(
     **Raises:**
 
     - `TypeError`: for something that has no code.
-    - `ValueError`: for only one of target and accuracy, a target of other variables, an accuracy
-      that is not positive, or one below the error of this approximant; for a stack of networks,
-      and for formulas that no family makes (terms twice or out of order, very many).
+    - `ValueError`: for parameters that are not finite, only one of target and accuracy, a target
+      of other variables, an accuracy that is not positive, or one below the error of this
+      approximant; for a stack of networks, and for formulas that no family makes (terms twice or
+      out of order, very many).
     """
     steps: tuple[float, ...] = ()
     if isinstance(function, Approximant):
@@ -99,6 +102,7 @@ def encode(
         raise ValueError(
             "`encode(network)` must get one network; got a stack. Use `networks.unstack`."
         )
+    _check_finite(function)
     if (target is None) != (accuracy is None):
         raise ValueError(
             "`encode(function, target=..., accuracy=...)` must get both or neither; got only "
@@ -110,7 +114,7 @@ def encode(
         check_types(call, target, norm, several=True)
         check_accuracy("encode(function, accuracy=...)", accuracy)
         _check_variables(call, function, target)
-        return _rounded_code(function, kind, target, float(accuracy), norm)
+        return _rounded_code(function, kind, steps, target, float(accuracy), norm)
     return exact_code(function, kind, steps)
 
 
@@ -123,6 +127,18 @@ def kind_of(function: Any) -> int:
             f"got {type(function).__name__}. Pass what `family.fit(...)` returned."
         )
     return kind
+
+
+def _check_finite(function: Any) -> None:
+    """An error for NaN and infinity among the parameters."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(function) if hasattr(leaf, "dtype")]
+    count = sum(int((~np.isfinite(leaf.astype(np.float64))).sum()) for leaf in leaves)
+    if count:
+        raise ValueError(
+            "`encode(function)` must get finite parameters; got "
+            f"{count} that {'are' if count > 1 else 'is'} NaN or infinite. Train or fit it again, "
+            "or replace them."
+        )
 
 
 def _check_variables(call: str, function: Any, target: AbstractTarget) -> None:
@@ -161,11 +177,19 @@ def _as_it_is(function: Any, kind: int, steps: tuple[float, ...]) -> Code:
 
 
 def _rounded_code(
-    function: Any, kind: int, target: AbstractTarget, accuracy: float, norm: AbstractNorm
+    function: Any,
+    kind: int,
+    steps: tuple[float, ...],
+    target: AbstractTarget,
+    accuracy: float,
+    norm: AbstractNorm,
 ) -> Code:
+    error = distance(function, target, norm)
     found = rounded_codes(function, kind, target, accuracy, norm)
+    if error <= accuracy:
+        # What was rounded before may be shorter as it is.
+        found.append(exact_code(function, kind, steps))
     if not found:
-        error = distance(function, target, norm)
         raise ValueError(
             f"`encode(function, accuracy=...)` must be above the error of the function before "
             f"rounding, {error:.4g} in {norm.name}; got {accuracy:g}. Fit a larger one, or use "
