@@ -2,6 +2,7 @@
 
 import math
 
+import flint
 import jax
 import mpmath
 import numpy as np
@@ -13,24 +14,36 @@ from qrelu.targets._class_norms import cells_of, lp_bounds
 KEY = jax.random.key(7)
 
 
+def _real_roots(terms):
+    """Real roots of a polynomial with rational coefficients, certified balls of 40 digits."""
+    scaled = flint.fmpq_poly(terms).numer()
+    with flint.ctx.workdps(40):
+        roots = [root for root, _ in scaled.complex_roots()] if scaled.degree() > 0 else []
+    return {mpmath.mpf(root.real.mid().str(40, radius=False)) for root in roots if root.imag == 0}
+
+
+def _horner(terms, t):
+    return sum((c * t**k for k, c in enumerate(terms)), mpmath.mpf(0))
+
+
 def _by_mpmath(f, p):
     """The norm of f in L^p, between exact zeros and turning points, in 40 digits."""
     with mpmath.workdps(40):
         pieces = []
         for u, v, row in zip(f.knots[:-1], f.knots[1:], f.coefficients, strict=True):
-            h = mpmath.mpf(v) - mpmath.mpf(u)
-            terms = [mpmath.mpf(c) * h**k for k, c in enumerate(row)][::-1]
-            slope = [c * k for c, k in zip(terms, range(len(row) - 1, 0, -1), strict=False)]
-            roots = [r for c in (terms, slope) for r in mpmath.polyroots(c, 500, extraprec=400)]
-            inside = {mpmath.re(r) for r in roots if abs(mpmath.im(r)) < 1e-15}
-            pieces.append((h, terms, [0, *sorted(t for t in inside if 0 < t < 1), 1]))
-        size = max(abs(mpmath.polyval(terms, t)) for _, terms, ends in pieces for t in ends)
+            u, v, *row = (flint.fmpq(*float(t).as_integer_ratio()) for t in (u, v, *row))
+            terms = [c * (v - u) ** k for k, c in enumerate(row)]
+            slope = [k * c for k, c in enumerate(terms)][1:]
+            inside = {t for t in _real_roots(terms) | _real_roots(slope) if 0 < t < 1}
+            h, *terms = (mpmath.mpf(int(t.p)) / int(t.q) for t in (v - u, *terms))
+            pieces.append((h, terms, [0, *sorted(inside), 1]))
+        size = max(abs(_horner(terms, t)) for _, terms, ends in pieces for t in ends)
         if p == math.inf:
             return float(size)
 
         def integral(terms, ends):
             # Tolerances are absolute: relative to the size.
-            return mpmath.quad(lambda t: abs(mpmath.polyval(terms, t) / size) ** p, ends)
+            return mpmath.quad(lambda t: abs(_horner(terms, t) / size) ** p, ends)
 
         area = sum(h * integral(terms, ends) for h, terms, ends in pieces)
         return float(size * area ** (1 / mpmath.mpf(p)))
