@@ -41,6 +41,16 @@ def test_values_are_codes_times_the_step(base, rule):
         assert np.array_equal(one, other)
 
 
+def test_one_bit_makes_parameters_of_zeros_and_counts_them():
+    """Most coefficients of an even function are zero; a grid of one bit has no zero."""
+    fitted = families.Polynomial().fit(targets.get("runge"), 384, norm=L2)
+    rounded = families.Quantized(families.Polynomial(), families.Bits(1)).round(
+        fitted, targets.get("runge"), norm=L2
+    )
+    assert fitted.connectivity < 100
+    assert rounded.bits == rounded.connectivity == 384
+
+
 @pytest.mark.parametrize("base", [SHALLOW, DEEP], ids=lambda f: f.name)
 def test_matched_bits_are_the_smallest(base):
     fitted = base.fit(EXP, 100, norm=L2)

@@ -56,5 +56,9 @@ class Approximant(eqx.Module):
 
     @property
     def bits(self) -> float:
-        """Bits of all that is stored: parameters that were nonzero before rounding, positions."""
-        return self.bits_per_weight * self.connectivity_before_rounding + self.position_bits
+        """Bits of all that is stored: parameters nonzero before or after rounding, positions.
+
+        Grids of one bit have no zero: there, rounding makes parameters of what was zero.
+        """
+        stored = max(self.connectivity_before_rounding, self.connectivity)
+        return self.bits_per_weight * stored + self.position_bits

@@ -28,6 +28,8 @@ STEP_DIGITS = 8
 # Parameters so near to a grid, in shares of its step, are on it but for arithmetic: roots of
 # vanishing products in the normal form are of the order of 1e-8.
 _NEAR = 2.0**-20
+# With a larger share of the step, arithmetic alone puts numbers on the grid.
+_BY_CHANCE = 1 / 16
 # Fewer parameters say nothing of a grid: in the normal form some always have the same size.
 _FEWEST = 6
 # Smaller steps are those of subnormal numbers, which have few digits of their own.
@@ -296,11 +298,16 @@ def _round_to_bits(function: Any, bits: int, *, exact: bool = False) -> Rounded:
 
 
 def _on_grid(function: Any, step: float) -> bool:
-    """Whether over two thirds are multiples of a step, up to what float64 arithmetic leaves."""
+    """Whether over two thirds are multiples of a step, up to what float64 arithmetic leaves.
+
+    Steps so fine that many numbers are by chance tell nothing.
+    """
     leaves = [leaf for leaf in jax.tree.leaves(function) if leaf.dtype.kind == "f"]
     values = np.concatenate([np.ravel(leaf) for leaf in leaves])
     values = values[values != 0]
     bound = max(2 * np.finfo(np.float64).eps * function.magnitude, _NEAR * step)
+    if bound > _BY_CHANCE * step:
+        return False
     near = np.abs(values - np.rint(values / step) * step) <= bound
     return bool(3 * np.count_nonzero(near) > 2 * max(values.size, _FEWEST))
 
