@@ -169,7 +169,7 @@ def test_cells_are_cut_at_jumps_and_the_uncertainty_is_honest():
         found.append(gap)
     assert found[1] < found[0] / 4
     # Even cells of 2^17 points leave 1.8e-3.
-    assert found[1] < 3e-4
+    assert found[1] < 4e-4
     value, gap, _ = integral_on_box(lambda x: np.exp(x[:, 0]), lower, upper, 1, 2**14)
     assert value == pytest.approx(math.e - 1, abs=1e-12) and gap < 1e-10
 
@@ -226,7 +226,7 @@ def test_the_cartoon_has_its_norm_and_an_edge():
     """The judge of the closed form: adaptive cells."""
     target = targets.cartoon()
     found = norms.L2(points=2**20).distance(lambda x: np.zeros(len(x)), target)
-    assert abs(found - target.l2) <= found.uncertainty < 1e-5
+    assert abs(found - target.l2) <= found.uncertainty < 2e-5
     with pytest.raises(ValueError, match="jumps by"):
         families.TensorWavelet().fit(target, 16, norm=norms.Sup())
 

@@ -23,9 +23,9 @@ def test_the_distance_from_zero_is_the_norm(name):
     measured = norms.L2().distance(ZERO[target.dimension], target)
     assert abs(measured - target.l2) <= measured.uncertainty
     # In ten dimensions functions that are large in a small part of the cube are hard.
-    relative = {2: 1e-6, 3: 1e-4, 4: 1e-2, 10: 0.15}[target.dimension]
+    relative = {2: 1e-6, 3: 2e-4, 4: 1e-2, 10: 0.15}[target.dimension]
     # Cells that a jump crosses are left with an error like their area.
-    relative = 1e-4 if name == "cartoon" else relative
+    relative = 2e-4 if name == "cartoon" else relative
     assert measured.uncertainty < relative * target.l2
 
 
@@ -135,3 +135,41 @@ def test_what_needs_one_variable_says_so():
             families.get(name).fit(target, 64, norm=norms.L2())
     with pytest.raises(TypeError, match="or a function of points"):
         norms.L2().distance(3, target)
+
+
+def _off(d, inside, volume, seed):
+    """|L1 norm of an indicator - volume| over its uncertainty."""
+    box = (np.zeros(d), np.ones(d))
+    target = targets.Multivariate(lambda x: 1.0 * inside(x), box, name=f"set {seed}")
+    norm = norms.L1(points=2**15 if d == 2 else 2**17)
+    measured = norm.distance(ZERO[d], target)
+    assert measured.uncertainty < (0.1 if d == 2 else 0.25) * measured
+    return abs(measured - volume) / measured.uncertainty
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_uncertainty_covers_jumps_wherever_they_are(d):
+    """Balls, and half-spaces whose faces run between nodes and sides of cells."""
+    rng = np.random.default_rng(d)
+    ball = {2: np.pi, 3: 4 * np.pi / 3}[d]
+    off = []
+    for seed in range(60 if d == 2 else 12):
+        c, r, a = rng.uniform(0.35, 0.65, d), rng.uniform(0.1, 0.3), rng.uniform(0.05, 0.95)
+        off.append(_off(d, lambda x, c=c, r=r: ((x - c) ** 2).sum(1) < r * r, ball * r**d, seed))
+        off.append(_off(d, lambda x, a=a: x[:, d - 1] < a, a, seed))
+    assert max(off) <= 1
+
+
+def test_a_kink_between_the_nodes_and_the_side_of_every_cell():
+    for a in (0.03, 0.012, 0.2 + 1e-3, 0.5 - 2e-3, 0.71):
+        box = (np.zeros(2), np.ones(2))
+        target = targets.Multivariate(lambda x, a=a: x[:, 1] - a, box, name="plane")
+        for points in (2**9, 2**12, 2**17):
+            measured = norms.L1(points=points).distance(ZERO[2], target)
+            assert abs(measured - (a * a + (1 - a) ** 2) / 2) <= measured.uncertainty
+
+
+def test_an_approximant_may_be_infinite_at_a_corner_of_the_box():
+    zero = targets.Multivariate(lambda x: 0 * x[:, 0], (np.zeros(2), np.ones(2)), name="zero")
+    measured = norms.L1().distance(lambda x: np.log(x).sum(axis=1), zero)
+    assert abs(measured - 2) <= measured.uncertainty < 1e-2

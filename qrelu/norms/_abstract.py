@@ -23,10 +23,10 @@ class AbstractNorm(eqx.Module):
     uncertainty is what these disagree by; a supremum is what two searches find, and may be missed.
     With the default `points` the integrals may miss a feature that is narrower than about 1/100 of
     a side in two variables and 1/15 in three, and in more variables one that fills less than 1e-4
-    of the box. A jump that passes between the points of a cell is not in the uncertainty either: it
-    is an estimate for discontinuous functions, several times too small for a disc of 1/10 of a
-    side, and far too small for the smallest that are found. More `points` or a smaller box around
-    such a feature are the cure.
+    of the box. The corners of the cells show jumps that pass between their points, but a small part
+    behind a jump may lie between corners as well: in two variables the uncertainty covers discs
+    from 1/5 of a side in diameter on, and may be several times too small below that. More `points`
+    or a smaller box around such a feature are the cure.
     """
 
     p: eqx.AbstractClassVar[float]
