@@ -144,7 +144,7 @@ def _expectation(d: int) -> np.ndarray:
     """Weights of the nodes of all parts in the value at each corner, of shape (nodes, corners)."""
     node = (np.polynomial.legendre.leggauss(_NODES)[0] + 1) / 4
     along = np.concatenate([node, node + 0.5])
-    ends = np.vander([_INSIDE, 1 - _INSIDE], 2 * _NODES) @ np.linalg.inv(np.vander(along))  # (ends, nodes)
+    ends = np.vander([_INSIDE, 1 - _INSIDE], 2 * _NODES) @ np.linalg.inv(np.vander(along))
     ends = ends.reshape(2, 2, _NODES)
     rows = []
     for corner in itertools.product((0, 1), repeat=d):
