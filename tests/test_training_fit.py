@@ -507,8 +507,9 @@ def test_a_start_that_is_not_finite():
 
 def test_a_grid_that_zeroes_a_layer_is_told():
     coarse = Uniform(16.0)
-    with pytest.warns(UserWarning, match="single value"):
+    with pytest.warns(UserWarning, match="single value") as caught:
         fit(_net(), (X, Y), steps=1, quantizer=coarse)
+    assert {warning.filename for warning in caught} == {__file__}
     with pytest.warns(UserWarning, match=r"weights\[1\]. at a single value in 1 of 2 members"):
         grid = Uniform(jnp.array([16.0, 0.01]))
         nets = networks.stack([_net(0), _net(1)])

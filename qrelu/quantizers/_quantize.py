@@ -1,6 +1,5 @@
 """Quantizing every parameter of a pytree."""
 
-import warnings
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import PyTree
 
+from .._misc import warn
 from ._abstract import AbstractQuantizer
 from ._activation import QuantizedReLU
 from ._calibration import AbstractCalibration
@@ -98,10 +98,9 @@ def warn_of_single_level(call: str, name: str, before: Any, after: Any) -> None:
     # Most arrays differ among their first entries.
     if values[0] != values[-1] or (values != values[0]).any() or (latent == latent[0]).all():
         return
-    warnings.warn(
+    warn(
         f"`{call}` rounds all {latent.size} entries of `{name}` to the single value {values[0]}. "
         "Use a smaller step, more bits, or a step for each array or channel.",
-        stacklevel=3,
     )
 
 
@@ -136,11 +135,10 @@ def _warn_of_no_rounding(name: str, before: Any, grid: AbstractQuantizer) -> Non
     sizes = abs(numbers.astype(np.float64))
     kept = np.isfinite(sizes) & (sizes >= top * np.asarray(step, np.float64))
     if kept.any():
-        warnings.warn(
+        warn(
             f"`quantize(tree, q)` leaves {kept.sum()} of {kept.size} entries of `tree{name}` as "
             f"they are, because {numbers.dtype} is hardly finer than the step at their size. Use a "
             "larger step or a wider type.",
-            stacklevel=3,
         )
 
 

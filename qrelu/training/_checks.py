@@ -1,12 +1,12 @@
 """What several calls check in the same words."""
 
 import numbers
-import warnings
 from typing import Any
 
 import jax
 import numpy as np
 
+from .._misc import warn
 from ..targets import AbstractTarget
 
 
@@ -62,8 +62,7 @@ def warn_of_broken(call: str, finite: np.ndarray, cure: str) -> None:
         return
     which = np.flatnonzero(~finite)
     whose = f" of {which.size} of {finite.size} members, the first one {which[0]}," * finite.ndim
-    warnings.warn(
+    warn(
         f"`{call}`: the loss{whose} became NaN or infinite, and training ended there with the last "
         f"state whose loss is finite. Use {cure}.",
-        stacklevel=4,
     )

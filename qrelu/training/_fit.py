@@ -66,7 +66,7 @@ def fit(
         quantizer or None), the first from step 0, for example
         `[(0, None), (500, AbsMax(8)), (1000, AbsMax(4))]`: float steps, then falling bits.
     - `where`, `backward`: which parameters get the grid, and through which weights gradients
-        flow, as in `quantizers.wrap`.
+        flow, as in `quantizers.wrap`; with stochastic rounding always through the quantized ones.
     - `validation`: data that are not trained on, in the same form; the model that does best on
         them is returned, with a schedule the one that does best on its last grid.
     - `patience`: evaluations without improvement after which training stops, with a schedule those

@@ -1,7 +1,6 @@
 """One training run from beginning to end: dispatches, evaluations, checkpoints, the record."""
 
 import time
-import warnings
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from .._misc import warn
 from ._arrays import all_in_jax, check_mask, count_members, in_jax
 from ._checkpoint import as_path, fingerprint, load, save
 from ._checks import check_real, warn_of_broken
@@ -258,12 +258,11 @@ def _warn_of_single_levels(models: Any, latent: Any, members: int) -> None:
             continue
         which = np.flatnonzero(single(leaf) & ~single(before))
         if which.size:
-            warnings.warn(
+            warn(
                 "`fit_ensemble(quantizer=...)` ends with all entries of `models"
                 f"{jax.tree_util.keystr(path)}` at a single value in {which.size} of {members} "
                 f"members, the first one {which[0]}. Use a smaller step, more bits, or a step for "
                 "each array or channel.",
-                stacklevel=4,
             )
 
 
