@@ -19,6 +19,10 @@ _MOST_EXCHANGED = 400
 _GOOD = 1.001
 # Coefficients below this many units in the last place of the target are rounding.
 _ROUNDING = 8
+# Cells of the quadrature at least, for functions that are rough.
+_CELLS = 512
+# Points at which all Legendre polynomials are evaluated at once, so that they stay in the cache.
+_BLOCK = 2**13
 
 
 class Polynomial(AbstractFamily):
@@ -132,13 +136,26 @@ class Polynomial(AbstractFamily):
 def projection(points: Quadrature, terms: int) -> np.ndarray:
     r"""$c_k = (2k+1)/2 \int_{-1}^1 f(t) P_k(t)\,dt$, by the three-term recurrence."""
     a, b = points.lower, points.upper
-    x, weights = composite_rule(points, chebyshev_mesh(a, b, max(terms, 2)))
+    # A polynomial of degree n oscillates n / 2 times: once in each cell.
+    x, weights = composite_rule(points, chebyshev_mesh(a, b, max(terms // 2, _CELLS)))
     x, weights = x.ravel(), weights.ravel() * 2 / (b - a)
     weighted = points.function(x) * weights
     t = ((x - a) + (x - b)) / (b - a)
-    coefficients = np.empty(terms)
-    before, now = np.zeros_like(t), np.ones_like(t)
+    integrals = np.zeros(terms)
+    for i in range(0, len(t), _BLOCK):
+        integrals += _legendre_sums(t[i : i + _BLOCK], weighted[i : i + _BLOCK], terms)
+    return (2 * np.arange(terms) + 1) / 2 * integrals
+
+
+def _legendre_sums(t: np.ndarray, weighted: np.ndarray, terms: int) -> np.ndarray:
+    r"""$\sum_i w_i P_k(t_i)$ for all k, by $(k+1) P_{k+1} = (2k+1) t P_k - k P_{k-1}$ in place."""
+    sums = np.empty(terms)
+    before, now, next_ = np.zeros_like(t), np.ones_like(t), np.empty_like(t)
     for k in range(terms):
-        coefficients[k] = (2 * k + 1) / 2 * float(weighted @ now)
-        before, now = now, ((2 * k + 1) * t * now - k * before) / (k + 1)
-    return coefficients
+        sums[k] = weighted @ now
+        np.multiply(t, now, out=next_)
+        next_ *= (2 * k + 1) / (k + 1)
+        before *= k / (k + 1)
+        next_ -= before
+        before, now, next_ = now, next_, before
+    return sums
