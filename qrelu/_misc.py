@@ -63,7 +63,7 @@ def file_path(call: str, path: Any) -> pathlib.Path:
     return pathlib.Path(path)
 
 
-def as_domain(call: str, domain: Any, axes: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def as_domain(call: str, domain: Any, axes: int | np.integer = 1) -> tuple[np.ndarray, np.ndarray]:
     """The ends of a box, from an interval, two ends or one interval per axis."""
     try:
         box = np.array(domain, dtype=np.float64)
@@ -101,3 +101,11 @@ def shown(value: float, digits: int, *, above: bool) -> str:
     rounding = decimal.ROUND_CEILING if above else decimal.ROUND_FLOOR
     context = decimal.Context(prec=digits, rounding=rounding)
     return f"{float(context.create_decimal(decimal.Decimal(float(value)))):.{digits}g}"
+
+
+def plain(value: Any) -> Any:
+    """A number, True or False of NumPy as Python's own; anything else as it is.
+
+    JAX compares what is static in a module, and takes a number of NumPy for an array there.
+    """
+    return value.item() if isinstance(value, np.integer | np.floating | np.bool_) else value

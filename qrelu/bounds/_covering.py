@@ -5,6 +5,7 @@ import math
 
 import equinox as eqx
 
+from .._misc import plain
 from ._checks import as_exponent, as_number, as_positive, as_whole
 from ._class_steps import sufficient_step
 from ._growth import Growth
@@ -89,10 +90,10 @@ class ReLUSequence(AbstractSequence):
 
     depth: Growth = eqx.field(static=True)
     norm_bound: Growth = eqx.field(static=True)
-    inputs: int = eqx.field(static=True, default=1)
-    outputs: int = eqx.field(static=True, default=1)
-    input_radius: Number = eqx.field(static=True, default=1.0)
-    p: Number = eqx.field(static=True, default=math.inf)
+    inputs: int = eqx.field(converter=plain, static=True, default=1)
+    outputs: int = eqx.field(converter=plain, static=True, default=1)
+    input_radius: Number = eqx.field(converter=plain, static=True, default=1.0)
+    p: Number = eqx.field(converter=plain, static=True, default=math.inf)
 
     def __check_init__(self):
         for name in ("depth", "norm_bound"):
@@ -257,7 +258,7 @@ class DictionarySequence(AbstractSequence):
 
     count: Growth | None = eqx.field(static=True)
     coefficient: Growth | None = eqx.field(static=True)
-    atom_norm: Number = eqx.field(static=True, default=1.0)
+    atom_norm: Number = eqx.field(converter=plain, static=True, default=1.0)
 
     def __check_init__(self):
         as_positive("DictionarySequence(atom_norm=...)", self.atom_norm)

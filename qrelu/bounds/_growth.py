@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from .._misc import plain
 from ._checks import as_number
 from ._outward import Number
 
@@ -21,6 +22,8 @@ class Growth:
     log_power: Number = 0.0
 
     def __post_init__(self):
+        for name in ("coefficient", "power", "log_power"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
         numbers = [
             as_number(f"Growth({name}=...)", getattr(self, name))
             for name in ("coefficient", "power", "log_power")

@@ -2,6 +2,7 @@
 
 import equinox as eqx
 
+from .._misc import plain
 from ..networks import ReLUNetwork
 from ..quantizers import AbstractQuantizer
 from ._formula import AbstractFormula
@@ -26,12 +27,12 @@ class Approximant(eqx.Module):
     """
 
     function: ReLUNetwork | AbstractFormula
-    pieces: int = eqx.field(static=True)
-    bits_per_weight: float = eqx.field(static=True)
-    connectivity_before_rounding: int = eqx.field(static=True)
+    pieces: int = eqx.field(converter=plain, static=True)
+    bits_per_weight: float = eqx.field(converter=plain, static=True)
+    connectivity_before_rounding: int = eqx.field(converter=plain, static=True)
     quantizer: AbstractQuantizer | None = None
     notes: str = eqx.field(static=True, default="")
-    position_bits: float = eqx.field(static=True, default=0.0)
+    position_bits: float = eqx.field(converter=plain, static=True, default=0.0)
 
     @property
     def network(self) -> ReLUNetwork:

@@ -4,6 +4,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from .._misc import plain
 from ._formula import AbstractIntervalFormula
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -21,7 +22,7 @@ class BSplines(AbstractIntervalFormula):
     coefficients: Float[np.ndarray, " terms"]
     places: Float[np.ndarray, " knots"] | None
     domain: tuple[float, float] = eqx.field(static=True)
-    order: int = eqx.field(static=True)
+    order: int = eqx.field(converter=plain, static=True)
 
     @property
     def ends(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 import equinox as eqx
 import numpy as np
 
+from .._misc import plain
 from ..networks import ReLUNetwork, SparseMatrix
 from ..norms import AbstractNorm
 from ..targets import AbstractTarget
@@ -42,7 +43,7 @@ class DyadicTree(AbstractFamily):
     """
 
     values: str = eqx.field(static=True, default="fit")
-    maps_per_level: int = eqx.field(static=True, default=2)
+    maps_per_level: int = eqx.field(converter=plain, static=True, default=2)
 
     def __check_init__(self):
         if self.maps_per_level not in (1, 2):

@@ -3,6 +3,7 @@
 import equinox as eqx
 import numpy as np
 
+from .._misc import plain
 from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
@@ -43,7 +44,7 @@ class Spline(AbstractFamily):
     (2001), recalled.
     """
 
-    order: int = eqx.field(static=True, default=4)
+    order: int = eqx.field(converter=plain, static=True, default=4)
     knots: str = eqx.field(static=True, default="uniform")
 
     def __check_init__(self):

@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from .._misc import plain
 from ..bounds import bits_per_weight, parameter_lipschitz, rate_step
 from ..networks import ReLUNetwork, SparseMatrix
 from ..norms import AbstractNorm, QuasiMonteCarlo
@@ -100,7 +101,7 @@ class Bits(AbstractRule):
     up to 8 binary digits, unless over two thirds of the parameters are on the grid before.
     """
 
-    bits: int = eqx.field(static=True)
+    bits: int = eqx.field(converter=plain, static=True)
 
     def __check_init__(self):
         _check_bits("Bits(bits)", self.bits)
@@ -123,9 +124,9 @@ class MatchedBits(AbstractRule):
     the last place of the target is accepted, and a note says so.
     """
 
-    factor: float = eqx.field(static=True, default=1.1)
-    least: int = eqx.field(static=True, default=2)
-    most: int = eqx.field(static=True, default=40)
+    factor: float = eqx.field(converter=plain, static=True, default=1.1)
+    least: int = eqx.field(converter=plain, static=True, default=2)
+    most: int = eqx.field(converter=plain, static=True, default=40)
 
     def __check_init__(self):
         if not self.factor > 1:
@@ -187,7 +188,7 @@ class TheoryStep(AbstractRule):
     Lipschitz constant derived in `bounds`.
     """
 
-    gamma: float | None = eqx.field(static=True, default=None)
+    gamma: float | None = eqx.field(converter=plain, static=True, default=None)
 
     def __check_init__(self):
         if self.gamma is not None and not self.gamma > 0:

@@ -8,6 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._misc import plain
 from ._formula import AbstractFormula, bits_of_choice
 from ._plane import in_blocks
 from ._wavelet_filters import (
@@ -45,7 +46,7 @@ class TensorWaveletSum(AbstractFormula):
     terms: Int[np.ndarray, " terms"]
     domain: Any = eqx.field(static=True)
     wavelet: str = eqx.field(static=True)
-    levels: int = eqx.field(static=True)
+    levels: int = eqx.field(converter=plain, static=True)
     reflected: bool = eqx.field(static=True)
     hyperbolic: bool = eqx.field(static=True)
 

@@ -6,6 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._misc import plain
 from ._formula import AbstractIntervalFormula, bits_of_choice
 from ._wavelet_cones import deepest_level
 from ._wavelet_filters import analysis as analysis
@@ -45,7 +46,7 @@ class WaveletSum(AbstractIntervalFormula):
     terms: Int[np.ndarray, " terms"]
     domain: tuple[float, float] = eqx.field(static=True)
     wavelet: str = eqx.field(static=True)
-    levels: int = eqx.field(static=True)
+    levels: int = eqx.field(converter=plain, static=True)
     reflected: bool = eqx.field(static=True)
 
     def linear_pieces(self) -> tuple[np.ndarray, np.ndarray]:

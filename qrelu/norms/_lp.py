@@ -2,8 +2,10 @@
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import numpy as np
 
+from .._misc import plain
 from ._abstract import AbstractNorm, check_settings
 from ._difference import difference
 from ._knots import integrals, interpolates
@@ -25,8 +27,8 @@ class L1(AbstractNorm):
     of the target, or declare a bound on its `curvature`.
     """
 
-    accuracy: float = 1e-12
-    points: int = 2**17
+    accuracy: float = eqx.field(converter=plain, default=1e-12)
+    points: int = eqx.field(converter=plain, default=2**17)
     p: ClassVar[float] = 1.0
     name: ClassVar[str] = "L1"
 
@@ -54,8 +56,8 @@ class L2(AbstractNorm):
     of the target, or declare a bound on its `curvature`.
     """
 
-    accuracy: float = 1e-12
-    points: int = 2**17
+    accuracy: float = eqx.field(converter=plain, default=1e-12)
+    points: int = eqx.field(converter=plain, default=2**17)
     p: ClassVar[float] = 2.0
     name: ClassVar[str] = "L2"
 

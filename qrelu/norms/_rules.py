@@ -47,8 +47,8 @@ class GaussLegendre(AbstractQuadrature):
     def __init__(
         self,
         domain: Any,
-        cells: int | Sequence[int] | np.ndarray = 1,
-        points: int | Sequence[int] | np.ndarray = 5,
+        cells: int | np.integer | Sequence[int] | np.ndarray = 1,
+        points: int | np.integer | Sequence[int] | np.ndarray = 5,
     ):
         r"""**Arguments:**
 
@@ -99,7 +99,14 @@ class QuasiMonteCarlo(AbstractQuadrature):
     nodes: Float[np.ndarray, "n d"]
     weights: Float[np.ndarray, " n"]
 
-    def __init__(self, domain: Any, points: int = 2**14, *, dimension: int = 1, seed: int = 0):
+    def __init__(
+        self,
+        domain: Any,
+        points: int | np.integer = 2**14,
+        *,
+        dimension: int | np.integer = 1,
+        seed: int | np.integer = 0,
+    ):
         r"""**Arguments:**
 
         - `domain`: the box, as in `GaussLegendre`.

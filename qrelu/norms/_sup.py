@@ -2,8 +2,10 @@
 
 from typing import Any, ClassVar
 
+import equinox as eqx
 import numpy as np
 
+from .._misc import plain
 from ._abstract import AbstractNorm, check_settings
 from ._difference import EPS, difference
 from ._knots import interpolates, suprema
@@ -22,8 +24,8 @@ class Sup(AbstractNorm):
     among the target's `breakpoints` may be missed.
     """
 
-    accuracy: float = 1e-6
-    points: int = 2**17
+    accuracy: float = eqx.field(converter=plain, default=1e-6)
+    points: int = eqx.field(converter=plain, default=2**17)
     p: ClassVar[float] = float("inf")
     name: ClassVar[str] = "Sup"
 

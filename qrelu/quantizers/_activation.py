@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
+from .._misc import plain
 from ._affine import MOST, Affine
 from ._arguments import check_bits, divide, whole
 from ._gradients import LearnedStep, mirrored
@@ -52,11 +53,11 @@ class QuantizedReLU(eqx.Module):
     """
 
     learned: Any
-    fixed: float | None = eqx.field(static=True)
-    bits: int = eqx.field(static=True)
+    fixed: float | None = eqx.field(converter=plain, static=True)
+    bits: int = eqx.field(converter=plain, static=True)
     learn: Learn = eqx.field(static=True)
 
-    def __init__(self, bits: int, upper: Any, *, learn: str = "nothing"):
+    def __init__(self, bits: int | np.integer, upper: Any, *, learn: str = "nothing"):
         r"""**Arguments:**
 
         - `bits`: bits for one activation, unsigned. 8 bits are the codes 0 to 255.

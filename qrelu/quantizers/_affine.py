@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
+from .._misc import plain
 from . import _lattice
 from ._abstract import AbstractUniformGrid
 from ._arguments import (
@@ -42,7 +43,7 @@ class Affine(AbstractUniformGrid):
     step: Any
     zero_point: Any
     rounding: Rounding = eqx.field(static=True)
-    _fixed_bits: int | None = eqx.field(static=True)
+    _fixed_bits: int | None = eqx.field(converter=plain, static=True)
     _array_bits: Any
 
     def __init__(

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from .._misc import plain
 from ._abstract import AbstractQuantizer
 from ._affine import MOST, Affine
 from ._arguments import check_bits, check_rounding, is_array
@@ -60,10 +61,10 @@ class AbsMax(AbstractCalibration):
 
     granularity: Granularity = eqx.field(static=True)
     rounding: Rounding = eqx.field(static=True)
-    axis: int = eqx.field(static=True)
-    group_size: int | None = eqx.field(static=True)
-    clip: float = eqx.field(static=True)
-    _fixed_bits: int | None = eqx.field(static=True)
+    axis: int = eqx.field(converter=plain, static=True)
+    group_size: int | None = eqx.field(converter=plain, static=True)
+    clip: float = eqx.field(converter=plain, static=True)
+    _fixed_bits: int | None = eqx.field(converter=plain, static=True)
     _array_bits: Any
 
     def __init__(
@@ -72,9 +73,9 @@ class AbsMax(AbstractCalibration):
         granularity: str = "tensor",
         rounding: str = "nearest",
         *,
-        axis: int = 0,
-        group_size: int | None = None,
-        clip: float = 1.0,
+        axis: int | np.integer = 0,
+        group_size: int | np.integer | None = None,
+        clip: float | int | np.number = 1.0,
     ):
         r"""**Arguments:**
 
@@ -97,7 +98,7 @@ class AbsMax(AbstractCalibration):
             raise ValueError(f"`AbsMax(clip=...)` must be above 0 and at most 1; got {clip}.")
         self.granularity = granularity  # pyright: ignore[reportAttributeAccessIssue]
         self.rounding = rounding  # pyright: ignore[reportAttributeAccessIssue]
-        self.axis, self.group_size, self.clip = axis, group_size, float(clip)
+        self.axis, self.group_size, self.clip = plain(axis), plain(group_size), float(clip)
         self._fixed_bits = None if is_array(checked) else checked
         self._array_bits = checked if is_array(checked) else None
 
@@ -149,9 +150,9 @@ class MinMax(AbstractCalibration):
 
     granularity: Granularity = eqx.field(static=True)
     rounding: Rounding = eqx.field(static=True)
-    axis: int = eqx.field(static=True)
-    group_size: int | None = eqx.field(static=True)
-    _fixed_bits: int | None = eqx.field(static=True)
+    axis: int = eqx.field(converter=plain, static=True)
+    group_size: int | None = eqx.field(converter=plain, static=True)
+    _fixed_bits: int | None = eqx.field(converter=plain, static=True)
     _array_bits: Any
 
     def __init__(
@@ -160,8 +161,8 @@ class MinMax(AbstractCalibration):
         granularity: str = "tensor",
         rounding: str = "nearest",
         *,
-        axis: int = 0,
-        group_size: int | None = None,
+        axis: int | np.integer = 0,
+        group_size: int | np.integer | None = None,
     ):
         r"""**Arguments:**
 
@@ -180,7 +181,7 @@ class MinMax(AbstractCalibration):
         check_rounding("MinMax", rounding)
         self.granularity = granularity  # pyright: ignore[reportAttributeAccessIssue]
         self.rounding = rounding  # pyright: ignore[reportAttributeAccessIssue]
-        self.axis, self.group_size = axis, group_size
+        self.axis, self.group_size = plain(axis), plain(group_size)
         self._fixed_bits = None if is_array(checked) else checked
         self._array_bits = checked if is_array(checked) else None
 

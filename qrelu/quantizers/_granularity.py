@@ -20,7 +20,7 @@ def check_granularity(call: str, granularity: Any, axis: Any, group_size: Any) -
             f"`{call}(granularity=...)` must be one of {', '.join(map(repr, GRANULARITIES))}; "
             f"got {granularity!r}."
         )
-    if isinstance(axis, bool) or not isinstance(axis, int):
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
         raise TypeError(f"`{call}(axis=...)` must be an integer; got {axis!r}.")
     if granularity == "group":
         whole(f"{call}(group_size=...)", group_size, 1, 'a whole number of at least 1 for "group"')

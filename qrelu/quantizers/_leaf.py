@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from .._misc import plain
 from ._calibration import AbstractCalibration
 from ._gradients import LearnedStep
 from ._latent import LatentBackward
@@ -161,7 +162,7 @@ class Wrapped(eqx.Module):
 
     latent: Array
     held: Any
-    axes: int = eqx.field(static=True)
+    axes: int = eqx.field(converter=plain, static=True)
     backward: Backward = eqx.field(static=True)
 
     __array_ufunc__ = None  # NumPy arrays on the left leave the operators to this class

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from .._misc import plain
 from ._abstract import AbstractQuantizer
 from ._arguments import check_bits, whole
 from ._calibration import AbstractCalibration
@@ -25,11 +26,13 @@ class LSQ(AbstractCalibration):
     **Reference:** [esser2020], section 2.1, recalled.
     """
 
-    bits: int = eqx.field(static=True)
+    bits: int = eqx.field(converter=plain, static=True)
     granularity: Literal["tensor", "channel"] = eqx.field(static=True)
-    axis: int = eqx.field(static=True)
+    axis: int = eqx.field(converter=plain, static=True)
 
-    def __init__(self, bits: int, granularity: str = "tensor", *, axis: int = 0):
+    def __init__(
+        self, bits: int | np.integer, granularity: str = "tensor", *, axis: int | np.integer = 0
+    ):
         r"""**Arguments:**
 
         - `bits`: bits for one parameter.
@@ -48,7 +51,7 @@ class LSQ(AbstractCalibration):
         whole("LSQ(bits=...)", bits, 1, "a whole number of at least 1")
         self.bits = check_bits("LSQ", int(bits))
         self.granularity = granularity  # pyright: ignore[reportAttributeAccessIssue]
-        self.axis = axis
+        self.axis = plain(axis)
 
     def grids(self, arrays: Sequence[Array | np.ndarray]) -> list[AbstractQuantizer]:
         """One grid for each array; arrays that are all zero begin with the step 1."""

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from .._misc import plain
 from ._arguments import whole
 from ._table import AbstractTable
 
@@ -21,10 +22,10 @@ class PowersOfTwo(AbstractTable):
     and $\pm 1$ to $\pm(2^{bits-1} - 1)$ from the smallest power to the largest.
     """
 
-    _bits: int = eqx.field(static=True)
-    largest: int = eqx.field(static=True)
+    _bits: int = eqx.field(converter=plain, static=True)
+    largest: int = eqx.field(converter=plain, static=True)
 
-    def __init__(self, bits: int, largest: int = 0):
+    def __init__(self, bits: int | np.integer, largest: int | np.integer = 0):
         r"""**Arguments:**
 
         - `bits`: bits for one parameter, 2 to 11. All powers must be normal numbers of the type

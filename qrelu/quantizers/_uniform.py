@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike
 
+from .._misc import plain
 from ._abstract import AbstractUniformGrid
 from ._arguments import (
     LARGEST_BITS,
@@ -49,7 +50,7 @@ class Uniform(AbstractUniformGrid):
 
     step: Any
     rounding: Rounding = eqx.field(static=True)
-    _fixed_bits: int | None = eqx.field(static=True)
+    _fixed_bits: int | None = eqx.field(converter=plain, static=True)
     _array_bits: Any
 
     def __init__(
@@ -187,11 +188,16 @@ class FixedPoint(AbstractUniformGrid):
     is exact. Rounding is as in `Uniform`.
     """
 
-    integer_bits: int = eqx.field(static=True)
-    fraction_bits: int = eqx.field(static=True)
+    integer_bits: int = eqx.field(converter=plain, static=True)
+    fraction_bits: int = eqx.field(converter=plain, static=True)
     rounding: Rounding = eqx.field(static=True)
 
-    def __init__(self, integer_bits: int, fraction_bits: int, rounding: str = "nearest"):
+    def __init__(
+        self,
+        integer_bits: int | np.integer,
+        fraction_bits: int | np.integer,
+        rounding: str = "nearest",
+    ):
         r"""**Arguments:**
 
         - `integer_bits`: bits before the point, not negative.

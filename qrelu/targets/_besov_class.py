@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import numpy as np
 
+from .._misc import plain
 from ._abstract import AbstractTarget
 from ._data import Data
 from ._domain import interval
@@ -62,11 +63,11 @@ class Besov(AbstractFunctionClass):
     - `ValueError`: for numbers that break the conditions, or are out of range.
     """
 
-    smoothness: float | int = eqx.field(static=True)
-    p: float | int = eqx.field(static=True, default=2.0)
-    q: float | int = eqx.field(static=True, default=2.0)
-    dimension: int = eqx.field(static=True, default=1)
-    radius: float | int = eqx.field(static=True, default=1.0)
+    smoothness: float | int = eqx.field(converter=plain, static=True)
+    p: float | int = eqx.field(converter=plain, static=True, default=2.0)
+    q: float | int = eqx.field(converter=plain, static=True, default=2.0)
+    dimension: int = eqx.field(converter=plain, static=True, default=1)
+    radius: float | int = eqx.field(converter=plain, static=True, default=1.0)
     domain: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0), converter=_domain)
 
     def __check_init__(self):

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._misc import plain
 from ._abstract import AbstractTarget
 from ._domain import interior_points, interval
 from ._duck import exponent_of, kind_of, pieces_of
@@ -52,7 +53,7 @@ class Function(AbstractTarget):
     domain: tuple[float, float] = eqx.field(static=True)
     breakpoints: tuple[float, ...] = eqx.field(static=True)
     singular_ends: tuple[bool, bool] = eqx.field(static=True)
-    _curvature: float | int | Callable | None = eqx.field(static=True)
+    _curvature: float | int | Callable | None = eqx.field(converter=plain, static=True)
     _derivative: Callable | None = eqx.field(static=True)
     _gives_jax: bool = eqx.field(static=True)
     _takes_jax: bool = eqx.field(static=True)
@@ -64,7 +65,7 @@ class Function(AbstractTarget):
         domain: Sequence[float | int],
         *,
         name: str | None = None,
-        curvature: float | int | Callable | None = None,
+        curvature: float | int | np.number | Callable | None = None,
         breakpoints: Sequence[float | int] = (),
         derivative: Callable | None = None,
     ):
@@ -93,7 +94,7 @@ class Function(AbstractTarget):
         self.breakpoints = interior_points(breakpoints, self.domain, "Function(breakpoints=...)")
         self.singular_ends = (False, False)
         self._derivative = derivative
-        self._curvature = curvature
+        self._curvature = plain(curvature)
         x = self._probes()
         values, self._gives_jax = _checked(fn, x, "fn", self.name)
         self._takes_jax = self._gives_jax or _traceable(fn)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import numpy as np
 
+from .._misc import plain
 from ._abstract import AbstractTarget
 from ._class_norms import (
     BOUNDED,
@@ -49,7 +50,7 @@ class Lipschitz(AbstractFunctionClass):
     - `ValueError`: for a radius that is not positive and finite, or no interval.
     """
 
-    radius: float | int = eqx.field(static=True, default=1.0)
+    radius: float | int = eqx.field(converter=plain, static=True, default=1.0)
     domain: tuple[float, float] = eqx.field(
         static=True, default=(0.0, 1.0), converter=_domain_of_lipschitz
     )
@@ -109,8 +110,8 @@ class Hoelder(AbstractFunctionClass):
         interval.
     """
 
-    smoothness: float | int = eqx.field(static=True)
-    radius: float | int = eqx.field(static=True, default=1.0)
+    smoothness: float | int = eqx.field(converter=plain, static=True)
+    radius: float | int = eqx.field(converter=plain, static=True, default=1.0)
     domain: tuple[float, float] = eqx.field(
         static=True, default=(0.0, 1.0), converter=_domain_of_hoelder
     )

@@ -7,6 +7,7 @@ import equinox as eqx
 import numpy as np
 from jax.typing import ArrayLike
 
+from .._misc import plain
 from ._abstract import AbstractTarget
 from ._class_norms import (
     BOUNDED,
@@ -71,7 +72,7 @@ class BoundedVariation(AbstractFunctionClass):
     - `ValueError`: for a radius that is not positive and finite, or no interval.
     """
 
-    radius: float | int = eqx.field(static=True, default=1.0)
+    radius: float | int = eqx.field(converter=plain, static=True, default=1.0)
     domain: tuple[float, float] = eqx.field(
         static=True, default=(0.0, 1.0), converter=_domain_of_variation
     )
@@ -152,9 +153,9 @@ class PiecewiseSmooth(AbstractFunctionClass):
     - `ValueError`: for numbers out of range, or no interval.
     """
 
-    smoothness: float | int = eqx.field(static=True)
-    jumps: int = eqx.field(static=True, default=1)
-    radius: float | int = eqx.field(static=True, default=1.0)
+    smoothness: float | int = eqx.field(converter=plain, static=True)
+    jumps: int = eqx.field(converter=plain, static=True, default=1)
+    radius: float | int = eqx.field(converter=plain, static=True, default=1.0)
     domain: tuple[float, float] = eqx.field(
         static=True, default=(0.0, 1.0), converter=_domain_of_pieces
     )
@@ -356,9 +357,9 @@ class Cartoon(AbstractFunctionClass):
     - `ValueError`: for numbers out of range.
     """
 
-    smoothness: float | int = eqx.field(static=True)
-    dimension: int = eqx.field(static=True, default=2)
-    radius: float | int = eqx.field(static=True, default=1.0)
+    smoothness: float | int = eqx.field(converter=plain, static=True)
+    dimension: int = eqx.field(converter=plain, static=True, default=2)
+    radius: float | int = eqx.field(converter=plain, static=True, default=1.0)
     domain: tuple[float, float] = eqx.field(static=True, default=(0.0, 1.0))
 
     def __check_init__(self):

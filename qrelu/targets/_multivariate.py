@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .._misc import as_domain
+from .._misc import as_domain, plain
 from ._abstract import AbstractTarget
 from ._duck import exponent_of, kind_of
 from ._limits import Limit, no_limit
@@ -45,7 +45,7 @@ class Multivariate(AbstractTarget):
     name: str = eqx.field(static=True)
     lower: tuple[float, ...] = eqx.field(static=True)
     upper: tuple[float, ...] = eqx.field(static=True)
-    l2: float | None = eqx.field(static=True)
+    l2: float | None = eqx.field(converter=plain, static=True)
     description: str = eqx.field(static=True)
     difficulty: str = eqx.field(static=True)
     known: Callable | None = eqx.field(static=True)
@@ -58,9 +58,9 @@ class Multivariate(AbstractTarget):
         fn: Callable,
         domain: Any,
         *,
-        dimension: int = 1,
+        dimension: int | np.integer = 1,
         name: str | None = None,
-        l2: float | None = None,
+        l2: float | int | np.number | None = None,
         description: str = "",
         difficulty: str = "",
         known: Callable[[str, float], KnownRate | None] | None = None,
@@ -94,7 +94,7 @@ class Multivariate(AbstractTarget):
         own = getattr(fn, "__name__", "function")
         self.name = ("function" if own == "<lambda>" else own) if name is None else name
         self.lower, self.upper = tuple(map(float, lower)), tuple(map(float, upper))
-        self.l2 = l2
+        self.l2 = plain(l2)
         self.description, self.difficulty, self.known = description, difficulty, known
         self.breakpoints, self.singular_ends = (), (False, False)
         self._takes_jax = self._checked()

@@ -135,10 +135,10 @@ class RandomReLUDictionary(AbstractDictionary):
     def __init__(
         self,
         domain: Any,
-        count: int = 1024,
+        count: int | np.integer = 1024,
         *,
-        dimension: int = 1,
-        seed: int = 0,
+        dimension: int | np.integer = 1,
+        seed: int | np.integer = 0,
         biases: Any = None,
     ):
         r"""**Arguments:**

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from .._misc import plain
 from ..quantizers import Codebook, Uniform, Wrapped, unwrap, wrap
 from ..quantizers._quantize import UNTOUCHED, is_parameter
 from ._optimizers import updates_of
@@ -45,7 +46,7 @@ class Setting(eqx.Module):
     where: Any = eqx.field(static=True)
     backward: str = eqx.field(static=True)
     optimizer: Any = eqx.field(static=True)
-    members: int = eqx.field(static=True)
+    members: int = eqx.field(converter=plain, static=True)
 
 
 def quantized(setting: Setting, parameters: Any, rest: Any, grid: Any, key: Any) -> Any:

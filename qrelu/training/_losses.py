@@ -10,6 +10,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from .._misc import plain
+
 # The exponent that stands for the largest error: smooth, and 4,096 equal weights cost it a factor
 # of 4096^(1/32) = 1.3 only.
 SUP_POWER = 32.0
@@ -22,7 +24,7 @@ class Power(eqx.Module):
     the p-th root is taken after the largest error is divided out.
     """
 
-    p: float = eqx.field(static=True)
+    p: float = eqx.field(converter=plain, static=True)
 
     def __call__(
         self, predictions: Float[Array, "n outputs"], y: Any, weights: Float[Array, " n"]

@@ -6,9 +6,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
+
+from .._misc import plain
 
 # Diagonal entries below this share of the largest one are damped as if they were as large.
 _LEAST = 1e-8
@@ -78,14 +81,14 @@ class Marquardt(optx.AbstractGaussNewton):
     search: optx.ClassicalTrustRegion
     verbose: Callable
 
-    def __init__(self, rtol: float = 1e-9, atol: float = 1e-12):
+    def __init__(self, rtol: float | int | np.number = 1e-9, atol: float | int | np.number = 1e-12):
         """**Arguments:**
 
         - `rtol`, `atol`: it has converged when a step changes neither parameters nor residuals by
             more than this.
         """
-        self.rtol = rtol
-        self.atol = atol
+        self.rtol = plain(rtol)
+        self.atol = plain(atol)
         self.norm = optx.max_norm
         self.descent = _ScaledDescent()
         self.search = optx.ClassicalTrustRegion(_GOOD, _POOR, _LONGER, _SHORTER)

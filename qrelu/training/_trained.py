@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from .._misc import plain
 from ..families import AbstractFamily, Approximant
 from ..families._family import check_types, checked_size
 from ..networks import pieces as exact_pieces
@@ -46,16 +47,16 @@ class Trained(AbstractFamily):
 
     widths: AbstractWidths
     solver: str = eqx.field(static=True)
-    starts: int = eqx.field(static=True)
-    rounds: int = eqx.field(static=True)
+    starts: int = eqx.field(converter=plain, static=True)
+    rounds: int = eqx.field(converter=plain, static=True)
 
     def __init__(
         self,
         widths: AbstractWidths | None = None,
         solver: str = "lm",
         *,
-        starts: int | None = None,
-        rounds: int | None = None,
+        starts: int | np.integer | None = None,
+        rounds: int | np.integer | None = None,
     ):
         r"""**Arguments:**
 
@@ -86,8 +87,8 @@ class Trained(AbstractFamily):
                 f'depth {widths.depth}. Deep networks are trained by "lm" and "adam".'
             )
         self.widths, self.solver = widths, solver
-        self.starts = chosen.starts if starts is None else starts
-        self.rounds = chosen.rounds if rounds is None else rounds
+        self.starts = chosen.starts if starts is None else plain(starts)
+        self.rounds = chosen.rounds if rounds is None else plain(rounds)
         check_whole("Trained", "starts", self.starts)
         check_whole("Trained", "rounds", self.rounds)
 

@@ -5,6 +5,8 @@ import numbers
 
 import equinox as eqx
 
+from .._misc import plain
+
 
 class AbstractWidths(eqx.Module):
     """A rule that gives the widths of the largest network that does not exceed a size."""
@@ -38,7 +40,7 @@ class EqualWidths(AbstractWidths):
     - `depth`: the number of affine maps, at least 2: hidden layers and one more.
     """
 
-    depth: int = eqx.field(static=True, default=2)
+    depth: int = eqx.field(converter=plain, static=True, default=2)
 
     def __check_init__(self):
         whole = isinstance(self.depth, numbers.Integral) and not isinstance(self.depth, bool)
