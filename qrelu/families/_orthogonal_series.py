@@ -45,7 +45,7 @@ class OrthogonalSeries(AbstractIntervalFormula):
     def roundoff(self) -> float:
         """Of the recurrence, a few units for each step, and of t, which moves P_k by k^2 units."""
         k = np.arange(self.coefficients.size)
-        return _EPS * float(np.abs(self.coefficients) @ (4 + 2 * k + k**2))
+        return float(_EPS * np.abs(self.coefficients) @ (4 + 2 * k + k**2))
 
     @property
     def sensitivity(self) -> float:

@@ -99,6 +99,8 @@ class Polynomial(AbstractFamily):
         size = checked_size("Polynomial().fit(target, size)", size, self.minimum_size)
         points = quadrature(target)
         refuse_jumps("Polynomial().fit(target, size, norm=...)", points, norm.p, target.name)
+        # No sum of values leaves the range of float64.
+        unit, points = points.unit, points.in_units()
         notes = ""
         if norm.p == 2:
             basis, coefficients = "legendre", projection(points, size)
@@ -110,7 +112,7 @@ class Polynomial(AbstractFamily):
         rounding = _ROUNDING * np.finfo(float).eps * points.scale * growth
         coefficients = np.where(np.abs(coefficients) > rounding, coefficients, 0.0)
         function = OrthogonalSeries(
-            coefficients=coefficients, domain=(points.lower, points.upper), basis=basis
+            coefficients=unit * coefficients, domain=(points.lower, points.upper), basis=basis
         )
         return Approximant(function, 1, 64.0, function.connectivity, notes=notes)
 
