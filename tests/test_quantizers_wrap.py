@@ -535,3 +535,63 @@ def test_a_tied_weight_has_one_grid_and_two_places(q, kind, sizes, shape, use_bi
     both = sum(jax.grad(untied, argnums=(0, 1))(first.weight, first.weight))
     if isinstance(q, AbsMax):
         assert np.allclose(gradients.shared.pytree[0].weight.latent, both, rtol=1e-5)
+
+
+class _Jitted(eqx.Module):
+    layers: list
+
+    @eqx.filter_jit
+    def __call__(self, x):
+        return self.layers[1](jnp.tanh(self.layers[0](x)))
+
+
+class _Recurrent(eqx.Module):
+    cell: nn.GRUCell
+    out: nn.Linear
+
+    def __call__(self, x):
+        first = jnp.zeros(4, x.dtype)
+        return self.out(jax.lax.scan(lambda h, xi: (self.cell(xi, h), None), first, x[:, None])[0])
+
+
+class _Mapped(eqx.Module):
+    layer: nn.Linear
+
+    def __call__(self, x):
+        return jax.lax.map(self.layer, jnp.stack([x, 2 * x])).sum(axis=0)
+
+
+LOOPS = {
+    "jit": lambda: _Jitted([_made(nn.Linear, 3, 8), _made(nn.Linear, 8, 2)]),
+    "scan": lambda: _Recurrent(_made(nn.GRUCell, 1, 4), _made(nn.Linear, 4, 2)),
+    "map": lambda: _Mapped(_made(nn.Linear, 3, 2)),
+    "checkpoint": lambda: _made(nn.Linear, 3, 2),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("q", [AbsMax(4), LSQ(4)], ids=lambda q: type(q).__name__)
+@pytest.mark.parametrize("points", [2, 5, 8])
+def test_loops_inside_of_a_model_are_differentiated_at_its_value(name, q, points):
+    """As many points as a layer has outputs, and another number."""
+    model = wrap(LOOPS[name](), q)
+    plain = unwrap(model)
+    call = jax.checkpoint(lambda m, x: m(x)) if name == "checkpoint" else lambda m, x: m(x)
+    xs = jnp.sin(jnp.arange(3.0 * points)).reshape(points, 3)
+
+    def loss(m, xs):
+        return jnp.sum(jnp.sin(jax.vmap(lambda x: call(m, x))(xs)) ** 2)
+
+    value, slopes = eqx.filter_value_and_grad(loss)(model, xs)
+    assert float(value) == pytest.approx(float(loss(plain, xs)), rel=1e-12)
+    # The derivative by the points, where no quantizer has a rule of its own.
+    of_points = [jax.grad(loss, 1)(m, xs) for m in (model, plain)]
+    np.testing.assert_allclose(*of_points, rtol=1e-10, atol=1e-13)
+    # Members of an ensemble, which share the points or have their own.
+    members = jax.tree.map(lambda a: jnp.stack([a, a]) if eqx.is_array(a) else a, model)
+    for axis, given in ((None, xs), (0, jnp.stack([xs, xs]))):
+        both = eqx.filter_vmap(eqx.filter_value_and_grad(loss), in_axes=(eqx.if_array(0), axis))
+        values, of_members = both(members, given)
+        np.testing.assert_allclose(values, [value, value], rtol=1e-12)
+        for a, b in zip(jax.tree.leaves(of_members), jax.tree.leaves(slopes), strict=True):
+            np.testing.assert_allclose(a, jnp.stack([b, b]), rtol=1e-9, atol=1e-12)

@@ -30,13 +30,20 @@ def _is_floats(a: Any, ndim: int) -> bool:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _matrix_vector(precision: Any, w: Array, x: Array) -> Array:
-    return jnp.matmul(w, x, precision=precision)
+    return _batch_first(jnp.matmul(w, x, precision=precision))
+
+
+# Inside a loop or a compiled function JAX takes the value from the rule and the place of a batch in
+# it from the plain function, so that both must put it there in the same way: W X^T has points last,
+# X W^T first. A reshape puts it first wherever it was.
+def _batch_first(value: Array) -> Array:
+    return jax.lax.squeeze(jax.lax.reshape(value, (1, *value.shape)), (0,))
 
 
 def _derivative(precision, primals, tangents):
     (w, x), (w_tangent, x_tangent) = primals, tangents
     transposed = functools.partial(jnp.matmul, precision=precision)
-    value = transposed(x, w.T)
+    value = _batch_first(transposed(x, w.T))
     parts = []
     if not isinstance(w_tangent, SymbolicZero):
         parts.append(transposed(x, w_tangent.T))
