@@ -12,8 +12,11 @@ from ._quadrature import Quadrature, quadrature
 from ._refusals import refuse_jumps
 from ._waves import Waves
 
-# Frequencies searched for the largest coefficients: this many for each term, and no more than that.
-_SEARCHED, _MOST_SEARCHED = 8, 2**15
+# Frequencies searched for the largest coefficients: this many for each term and at least so many,
+# four times as many while higher ones may be larger, and no more than that.
+_SEARCHED, _LEAST_SEARCHED, _WIDER, _MOST_SEARCHED = 8, 2**10, 4, 2**15
+# A coefficient below this share of the largest value is none, where higher ones are only bounded.
+_NEGLIGIBLE = 2.0**-40
 # A jump of the periodic continuation below this share of the largest value is none.
 _PERIODIC = 1e-9
 # Coefficients below this many units in the last place of the target are rounding.
@@ -27,8 +30,10 @@ class Fourier(AbstractFamily):
 
     `terms="lowest"`: the constant and the waves of the K lowest frequencies, M = 2 K + 1; an even
     size leaves one parameter unused and says so. `terms="largest"`: the M largest coefficients in
-    the orthonormal real waves, searched up to frequency 8 M (at most 32,768): the best M-term
-    approximation in $L^2$ among them. Which terms were taken costs bits, which `bits` counts.
+    the orthonormal real waves, the best M-term approximation in $L^2$. They are searched up to
+    frequency 1,024 or 8 M, and higher until what is left of the function, or its variation, is too
+    small for a larger one; if that is not so at 32,768, `notes` says it. Which terms were taken
+    costs bits, which `bits` counts.
 
     M counts real coefficients: a pair of conjugate exponentials is a sine and a cosine, and only
     one of them where the function is even or odd around the middle of the domain. A coefficient
@@ -104,17 +109,16 @@ class Fourier(AbstractFamily):
         lowest = self.terms == "lowest"
         if lowest and size % 2 == 0:
             notes.append(f"{size - 1} of {size} parameters: a frequency has a sine and a cosine")
-        searched = (size - 1) // 2 if lowest else min(_SEARCHED * size, _MOST_SEARCHED)
-        coefficients = fourier_coefficients(points, searched)
-        rounding = _ROUNDING * np.finfo(float).eps * points.scale
-        terms = np.flatnonzero(np.abs(coefficients) > rounding)
-        if terms.size == 0:
-            terms = np.zeros(1, dtype=np.intp)
-        if not lowest and terms.size > size:
-            order = np.argsort(-np.abs(coefficients[terms]), kind="stable")
-            terms = np.sort(terms[order[:size]])
+        # No square of a value leaves the range of float64.
+        unit, points = points.unit, points.in_units()
+        if lowest:
+            coefficients = fourier_coefficients(points, (size - 1) // 2)[0]
+            terms = _not_rounding(coefficients, points.scale)
+        else:
+            coefficients, terms, note = _largest(points, size)
+            notes.append(note)
         function = Waves(
-            coefficients=coefficients[terms],
+            coefficients=unit * coefficients[terms],
             terms=terms,
             domain=(points.lower, points.upper),
             chosen=not lowest,
@@ -127,6 +131,30 @@ class Fourier(AbstractFamily):
             notes="; ".join(note for note in notes if note),
             position_bits=function.position_bits,
         )
+
+
+def _not_rounding(coefficients: np.ndarray, scale: float) -> np.ndarray:
+    terms = np.flatnonzero(np.abs(coefficients) > _ROUNDING * np.finfo(float).eps * scale)
+    return terms if terms.size else np.zeros(1, dtype=np.intp)
+
+
+def _largest(points: Quadrature, size: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """All coefficients that were searched, where the largest ones are, and a note."""
+    highest = min(max(_SEARCHED * size, _LEAST_SEARCHED), _MOST_SEARCHED)
+    while True:
+        coefficients, higher = fourier_coefficients(points, highest)
+        terms = _not_rounding(coefficients, points.scale)
+        least = _NEGLIGIBLE * points.scale
+        if terms.size >= size:
+            order = np.argsort(-np.abs(coefficients[terms]), kind="stable")
+            terms = np.sort(terms[order[:size]])
+            least = max(least, float(np.min(np.abs(coefficients[terms]))))
+        # As large as the smallest one is no better; the bound may be met by rounding.
+        if higher <= least * (1 + 1e-9):
+            return coefficients, terms, ""
+        if highest == _MOST_SEARCHED:
+            return coefficients, terms, f"largest terms up to frequency {highest} only"
+        highest = min(_WIDER * highest, _MOST_SEARCHED)
 
 
 def _periodicity(points: Quadrature, p: float, name: str) -> str:

@@ -68,9 +68,11 @@ class Waves(AbstractIntervalFormula):
 
     @property
     def roundoff(self) -> float:
-        """Of every wave a few units, and those of t, which turn it by 2 pi k units."""
+        """Of every wave a unit for each factor, and those of t, which turn it by 2 pi k units."""
         k = (self.terms + 1) // 2
-        return _EPS * math.sqrt(2) * float(np.abs(self.coefficients) @ (8 + 4 * math.pi * k))
+        # A wave has as many factors as k has binary digits.
+        units = 8 + np.log2(k + 1) + 4 * math.pi * k
+        return math.sqrt(2) * float(_EPS * np.abs(self.coefficients) @ units)
 
     @property
     def sensitivity(self) -> float:
@@ -95,6 +97,22 @@ class Waves(AbstractIntervalFormula):
 def _evaluate(t: np.ndarray, table: np.ndarray) -> np.ndarray:
     rows, step = table.shape
     t = t - np.floor(t)
-    fine = np.exp(2j * np.pi * t[:, None] * np.arange(step))
-    coarse = np.exp(2j * np.pi * np.mod(t[:, None] * (step * np.arange(rows)), 1.0))
+    fine, coarse = circled(t, step), circled(np.mod(step * t, 1.0), rows)
     return np.einsum("nr,nr->n", coarse, fine @ table.T).real
+
+
+def circled(turns: np.ndarray, count: int) -> np.ndarray:
+    r"""$e^{2 \pi i k t}$ for all turns t and k below `count`, (turns, count).
+
+    Those of the second half are those of the first one times one number: few exponentials, and
+    roundings as many as doublings.
+    """
+    result = np.empty((turns.size, count), dtype=np.complex128)
+    result[:, 0] = 1.0
+    done = 1
+    while done < count:
+        more = min(done, count - done)
+        angle = 2j * np.pi * np.mod(done * turns, 1.0)
+        np.multiply(result[:, :more], np.exp(angle)[:, None], out=result[:, done : done + more])
+        done += more
+    return result
