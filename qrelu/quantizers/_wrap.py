@@ -158,6 +158,28 @@ def unwrap(model: PyTree, *, key: Any = None) -> PyTree:
     return jax.tree_util.tree_map_with_path(plain, model, is_leaf=_is_wrapped)
 
 
+class _AsItIs(eqx.Module):
+    """The rule of numbers that are on their grid already."""
+
+    def __call__(self, x: Any, key: Any = None) -> Any:
+        return x
+
+
+def settled(model: PyTree) -> PyTree:
+    """A model from `wrap` whose parameters stand there with their grid values, computed once.
+
+    In a loop, or where a function is mapped over rows of a matrix, nothing is rounded again; and
+    products are still those of wrapped matrices.
+    """
+
+    def settle(node: Any) -> Any:
+        if not isinstance(node, Wrapped):
+            return node
+        return Wrapped(node.quantized(), freeze(_AsItIs(), ()), node.ndim, "quantized")
+
+    return jax.tree.map(settle, model, is_leaf=_is_wrapped)
+
+
 def _is_wrapped(node: Any) -> bool:
     return isinstance(node, Wrapped)
 

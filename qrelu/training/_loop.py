@@ -10,6 +10,7 @@ import optax
 from .._misc import plain
 from ..quantizers import Codebook, Uniform, Wrapped, unwrap, wrap
 from ..quantizers._quantize import UNTOUCHED, is_parameter
+from ..quantizers._wrap import settled
 from ._optimizers import updates_of
 from ._problem import Problem, objective
 
@@ -59,7 +60,9 @@ def quantized(setting: Setting, parameters: Any, rest: Any, grid: Any, key: Any)
         grid = _shared(grid, setting.where(model) if callable(setting.where) else model)
         plain = plain or setting.backward == "quantized"
     wrapped = wrap(model, grid, setting.where, backward=setting.backward)
-    return unwrap(wrapped, key=key) if plain else wrapped
+    if plain:
+        return unwrap(wrapped, key=key)
+    return settled(wrapped) if setting.backward == "quantized" else wrapped
 
 
 def _shared(calibration: Any, part: Any) -> Any:
