@@ -59,7 +59,7 @@ def rate(
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Functions drawn from a class. Without it: 8."),
+        typer.Option(metavar="N", help="Functions drawn from a class. Without it: 12."),
     ] = None,
     domain: Annotated[
         tuple[str, str] | None,
@@ -175,7 +175,7 @@ def rate(
             sizes=_sizes(_or(size, CLASS_SIZES if alone else _default_sizes(family))),
             norm=norms.get(_or(norm, "l2")),
             seeds=asked if _trained(family) or function_class else asked[:1],
-            draws=8 if draws is None else draws,
+            draws=12 if draws is None else draws,
         )
         _say_before(study, asked)
         directory = _default_directory(study) if out is None else out

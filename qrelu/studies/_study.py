@@ -108,7 +108,7 @@ class Study(eqx.Module):
     sizes: tuple[int, ...] = eqx.field(converter=_as_sizes, static=True)
     norm: AbstractNorm = eqx.field(converter=_as_norm)
     seeds: tuple[int, ...] = eqx.field(converter=_as_seeds, static=True, default=(0,))
-    draws: int = eqx.field(converter=plain, static=True, default=8)
+    draws: int = eqx.field(converter=plain, static=True, default=12)
 
     def __check_init__(self):
         for word in ("targets", "families", "sizes", "seeds"):

@@ -45,8 +45,9 @@ class Besov(AbstractFunctionClass):
     are chosen so for $s$ up to 2.76. In $d$ variables it has an encoding rate and no draws.
 
     A draw is the polygon through the values of a sum of wavelets at points four times as dense as
-    the finest of them; its coefficients down to those points are those of the polygon and have norm $r$, up to rounding:
-    the weight of level j enlarges that of the values by $2^{js}$, which `examine` takes off.
+    the finest of them; its coefficients down to those points are exact and have norm $r$, up to
+    rounding: the weight of level j enlarges that of the values by $2^{js}$, which `examine` takes
+    off.
 
     Conditions: $p, q \in (0, \infty]$ and $s > d \max(1/p - 1/2, 0)$, without which the ball is not
     compact in $L^2$.
@@ -168,6 +169,22 @@ class Besov(AbstractFunctionClass):
         coefficients = np.zeros(2 << level)
         coefficients[1 << level :] = signs(rng, 1 << level, alternating)
         return self._polygon(coefficients, f"{1 << level} wavelets of one level")
+
+    def _bumps(
+        self, rng: np.random.Generator, size: int, fineness: int, count: int
+    ) -> AbstractTarget:
+        # Most of a wavelet of level j lies on about four lengths 2^-j.
+        level = max((size * fineness - 1).bit_length() - 2, 0)
+        coefficients = np.zeros(2 << level)
+        places = (1 << level) + rng.choice(1 << level, min(count, 1 << level), replace=False)
+        coefficients[places] = rng.choice([-1.0, 1.0], places.size)
+        name = "one wavelet" if count == 1 else f"{places.size} wavelets"
+        return self._polygon(coefficients, f"{name} of {1 << level} of a level")
+
+    def _simplest(self, rng: np.random.Generator, cells: int) -> AbstractTarget:
+        coefficients = np.zeros(max(cells // _POINTS, 2))
+        coefficients[1] = rng.choice([-1.0, 1.0])
+        return self._polygon(coefficients, "coarsest wavelet")
 
     def _polygon(self, coefficients: np.ndarray, name: str) -> Data:
         fine = np.zeros(max(_POINTS * coefficients.size, 32))

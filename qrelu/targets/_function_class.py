@@ -1,6 +1,7 @@
 """What every class of functions offers: a norm and a radius, membership, draws."""
 
 import abc
+import collections
 import math
 import numbers
 from typing import Any, NamedTuple
@@ -16,6 +17,24 @@ ROUNDING = 1e-9
 # Draws are rough down to this share of the scale that M parameters resolve, within these cells:
 # norms of differences at all distances take time of order cells^2.
 _FINER, _FEWEST, _MOST = 8, 256, 2**13
+# What is concentrated is as long as the domain's length over these multiples of M.
+_FINENESS = (2, 1, 4)
+# The kinds of draws in their order, and the place of each among those of its kind.
+_ROUND = (
+    ("spread", 0),
+    ("random", 0),
+    ("one", 0),
+    ("simplest", 0),
+    ("spread", 1),
+    ("random", 1),
+    ("some", 0),
+    ("one", 1),
+    ("spread", 2),
+    ("random", 2),
+    ("one", 2),
+    ("random", 3),
+)
+_KINDS = collections.Counter(kind for kind, _ in _ROUND)
 
 
 class Membership(NamedTuple):
@@ -83,6 +102,16 @@ class AbstractFunctionClass(eqx.Module):
     @abc.abstractmethod
     def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         """A function that changes its sign `teeth` times, or as often as chance says."""
+
+    @abc.abstractmethod
+    def _bumps(
+        self, rng: np.random.Generator, size: int, fineness: int, count: int
+    ) -> AbstractTarget:
+        """A function with `count` features, as long as the domain over `size` times `fineness`."""
+
+    @abc.abstractmethod
+    def _simplest(self, rng: np.random.Generator, cells: int) -> AbstractTarget:
+        """The largest function without structure, if need be a polygon on so many cells."""
 
     def examine(self, function: Any) -> Membership:
         r"""What is known about a function's norm, and so about its membership.
@@ -189,15 +218,23 @@ class AbstractFunctionClass(eqx.Module):
         return self._extremal(_generator(call, key), size + 1, True)
 
     def draws(self, size: int, count: int, *, key) -> tuple[AbstractTarget, ...]:
-        r"""Functions that are hard for M parameters: extremal ones and random ones in turn.
+        r"""Functions that are hard for M parameters, of four kinds in turn, twelve in a round.
 
-        The first, third, ... are extremal for M, M/2, M/3, ... parameters, since one parameter is
-        a value for some families and a third of a neuron for others; every second one of them has
-        random signs instead of alternating ones, so that about as many bits as it has teeth are
-        needed to describe it. The rest are random. Most of
-        these are rough down to an eighth of the scale that M parameters resolve; one is as simple
-        as the boundary of the ball allows, a polynomial or a jump, which is hardest where a family
-        cannot adapt. So the functions depend on M, as a statement on the whole class needs.
+        - Spread (the first, fifth, ninth): extremal for M, M/2, M/3, ... parameters, since one
+          parameter is a value for some families and a third of a neuron for others; every second
+          one has random signs instead of alternating ones, so that about as many bits as it has
+          teeth are needed to describe it. Hardest for families that adapt.
+        - Concentrated (the third, seventh, eighth, eleventh): one bump or steep piece of length
+          1/(2M), $\sqrt M$ of them, one of length 1/M, one of 1/(4M), at random places off the
+          ends of M equal pieces. For $p < 2$ these are hardest for families that do not
+          adapt, whose rate over the class is $s - 1/p + 1/2$ in $L^2$.
+        - Simplest (the fourth): the largest function without structure, a polynomial that the
+          seminorm does not see, a line or the coarsest wavelet, for families of a low order.
+        - Random (the rest): as `draw` has them, rough down to an eighth of the scale that M
+          parameters resolve.
+
+        All are on the boundary of the ball. They depend on M, as a statement on the whole class
+        needs.
 
         **Arguments:**
 
@@ -219,11 +256,19 @@ class AbstractFunctionClass(eqx.Module):
         found = []
         for i in range(count):
             rng = _generator(call, key, size, i)
-            if i % 2 == 0:
-                teeth = math.ceil(size / (i // 2 + 1)) + 1
-                found.append(self._extremal(rng, teeth, i // 2 % 2 == 0))
+            kind, place = _ROUND[i % len(_ROUND)]
+            before = i // len(_ROUND) * _KINDS[kind] + place
+            if kind == "spread":
+                teeth = math.ceil(size / (before + 1)) + 1
+                found.append(self._extremal(rng, teeth, before % 2 == 0))
+            elif kind == "one":
+                found.append(self._bumps(rng, size, _FINENESS[place], 1))
+            elif kind == "some":
+                found.append(self._bumps(rng, size, _FINENESS[0], math.ceil(math.sqrt(size))))
+            elif kind == "simplest":
+                found.append(self._simplest(rng, cells))
             else:
-                found.append(self._random(rng, cells, i // 2))
+                found.append(self._random(rng, cells, before))
         return tuple(found)
 
     def _of_one_variable(self, call: str) -> None:

@@ -25,6 +25,7 @@ from ._domain import interval
 from ._exact_norms import sup_norm
 from ._function_class import AbstractFunctionClass, check_positive, check_radius, with_radius
 from ._piecewise_polynomial import PiecewisePolynomial
+from ._random_bumps import bump_knots, bump_name, jacobi_row
 from ._random_paths import centered, displaced, signs, telegraph, weierstrass
 from ._repeated_integrals import repeatedly_integrated
 
@@ -91,6 +92,14 @@ class Lipschitz(AbstractFunctionClass):
     def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         return hoelder_zigzag(rng, 1.0, self.radius, self.domain, teeth, alternating)
 
+    def _bumps(
+        self, rng: np.random.Generator, size: int, fineness: int, count: int
+    ) -> AbstractTarget:
+        return hoelder_bumps(rng, 1.0, self.radius, self.domain, size, fineness, count)
+
+    def _simplest(self, rng: np.random.Generator, cells: int) -> AbstractTarget:
+        return hoelder_polynomial(rng, 1.0, self.radius, self.domain)
+
 
 class Hoelder(AbstractFunctionClass):
     r"""The ball of $C^s$: $|f^{(k)}(x) - f^{(k)}(y)| \le r |x - y|^{s - k}$ and $|f| \le r$.
@@ -151,6 +160,14 @@ class Hoelder(AbstractFunctionClass):
 
     def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         return hoelder_zigzag(rng, self.smoothness, self.radius, self.domain, teeth, alternating)
+
+    def _bumps(
+        self, rng: np.random.Generator, size: int, fineness: int, count: int
+    ) -> AbstractTarget:
+        return hoelder_bumps(rng, self.smoothness, self.radius, self.domain, size, fineness, count)
+
+    def _simplest(self, rng: np.random.Generator, cells: int) -> AbstractTarget:
+        return hoelder_polynomial(rng, self.smoothness, self.radius, self.domain)
 
 
 # Repeated integrals of more than five steps lose the digits of the highest derivative.
@@ -239,6 +256,40 @@ def hoelder_zigzag(
     name = f"{'zigzag' if alternating else 'random zigzag'} of {teeth} teeth"
     values = signs(rng, teeth + 1, alternating)
     return _on_the_ball(np.linspace(a, b, teeth + 1), values, k, smoothness, radius, name)
+
+
+def hoelder_bumps(
+    rng: np.random.Generator,
+    smoothness: float | int,
+    radius: float | int,
+    domain: tuple[float, float],
+    size: int,
+    fineness: int,
+    count: int,
+) -> Data | PiecewisePolynomial:
+    """Single teeth of the zigzag, integrated as often as the class is smooth."""
+    knots, inside = bump_knots(rng, domain, size, fineness, count, (0.0, 0.5, 1.0))
+    values = np.zeros(knots.size)
+    values[inside[:, 1]] = rng.choice([-1.0, 1.0], len(inside))
+    name = bump_name(len(inside), "tooth", "teeth", size * fineness)
+    return _on_the_ball(knots, values, whole_part(smoothness), smoothness, radius, name)
+
+
+# Its derivative of order k is constant, so that only the values bound it.
+def hoelder_polynomial(
+    rng: np.random.Generator,
+    smoothness: float | int,
+    radius: float | int,
+    domain: tuple[float, float],
+) -> Data | PiecewisePolynomial:
+    """The largest polynomial of degree k: Chebyshev's; for k = 0 the steepest line."""
+    k = whole_part(smoothness)
+    sign = float(rng.choice([-1.0, 1.0]))
+    if k == 0:
+        values = sign * np.array([-1.0, 0.0, 1.0])
+        return _on_the_ball(np.linspace(*domain, 3), values, 0, smoothness, radius, "line")
+    rows = sign * radius * jacobi_row(k, math.inf, domain)[None]
+    return PiecewisePolynomial(np.array(domain), rows, name=f"polynomial of degree {k}")
 
 
 def _on_the_ball(

@@ -1,5 +1,6 @@
 """Classes of functions that may jump."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -30,9 +31,17 @@ from ._function_class import (
     is_whole,
     with_radius,
 )
-from ._hoelder_class import check_smoothness, hoelder_draw, hoelder_norm, hoelder_zigzag, whole_part
+from ._hoelder_class import (
+    check_smoothness,
+    hoelder_bumps,
+    hoelder_draw,
+    hoelder_norm,
+    hoelder_zigzag,
+    whole_part,
+)
 from ._limits import Limit, no_limit
 from ._piecewise_polynomial import PiecewisePolynomial
+from ._random_bumps import bump_knots, jacobi_row
 from ._random_paths import cascade, centered, signs, telegraph
 
 # A steep piece of a draw of bounded variation takes this share of a tooth.
@@ -126,6 +135,20 @@ class BoundedVariation(AbstractFunctionClass):
         levels = np.repeat(signs(rng, teeth + 1, alternating), 2)
         name = f"{teeth} {'steps up and down' if alternating else 'random steps'}"
         return self._polygon(a + (b - a) * places, levels, name)
+
+    def _bumps(
+        self, rng: np.random.Generator, size: int, fineness: int, count: int
+    ) -> AbstractTarget:
+        share = (1 - _STEEP) / 2
+        knots, inside = bump_knots(rng, self.domain, size, fineness, count, (share, 1 - share))
+        steps = np.zeros(knots.size - 1)
+        steps[inside[:, 0]] = rng.choice([-1.0, 1.0], len(inside))
+        name = "one step" if len(inside) == 1 else f"{len(inside)} steps"
+        return self._polygon(knots, np.append(0.0, np.cumsum(steps)), name)
+
+    def _simplest(self, rng: np.random.Generator, cells: int) -> AbstractTarget:
+        values = rng.choice([-1.0, 1.0]) * np.array([-1.0, 0.0, 1.0])
+        return self._polygon(np.linspace(*self.domain, 3), values, "line")
 
     def _polygon(self, knots: np.ndarray, values: np.ndarray, name: str) -> Data:
         values = centered(values)
@@ -254,12 +277,37 @@ class PiecewiseSmooth(AbstractFunctionClass):
         smooth = hoelder_zigzag(rng, self.smoothness, self.radius, self.domain, teeth, alternating)
         return self._with_jumps(rng, smooth, f"jumps and {smooth.name}")
 
+    def _bumps(
+        self, rng: np.random.Generator, size: int, fineness: int, count: int
+    ) -> AbstractTarget:
+        smooth = hoelder_bumps(
+            rng, self.smoothness, self.radius, self.domain, size, fineness, count
+        )
+        return self._with_jumps(rng, smooth, f"jumps and {smooth.name}")
+
+    # Between the jumps Chebyshev's polynomial of degree k, as in `Hoelder`; it is (-1)^k at the
+    # left end and 1 at the right one, so that these signs make every jump 2 r.
+    def _simplest(self, rng: np.random.Generator, cells: int) -> AbstractTarget:
+        a, b = self.domain
+        k = whole_part(self.smoothness)
+        ends = np.concatenate([[a], self._places(rng), [b]])
+        sign, rows = float(rng.choice([-1.0, 1.0])), []
+        for part in itertools.pairwise(ends.tolist()):
+            rows.append(sign * self.radius * jacobi_row(k, math.inf, part))
+            sign *= -((-1.0) ** k)
+        return PiecewisePolynomial(ends, np.stack(rows), name=f"jumps and degree {k}")
+
+    def _places(self, rng: np.random.Generator) -> np.ndarray:
+        """Where it jumps."""
+        a, b = self.domain
+        return a + (b - a) * np.sort(rng.uniform(0.05, 0.95, self.jumps))
+
     def _with_jumps(
         self, rng: np.random.Generator, smooth: Data | PiecewisePolynomial, name: str
     ) -> PiecewisePolynomial:
         """The smooth part and steps between the largest values that it leaves, on the ball."""
         a, b = self.domain
-        places = a + (b - a) * np.sort(rng.uniform(0.05, 0.95, self.jumps))
+        places = self._places(rng)
         if isinstance(smooth, Data):
             smooth = _pieces_of(smooth)
         # Norms do not tell a jump from a knot that is as near as rounding: it stands there.
@@ -391,6 +439,14 @@ class Cartoon(AbstractFunctionClass):
 
     def _random(self, rng: np.random.Generator, cells: int, kind: int) -> AbstractTarget:
         raise ValueError("`Cartoon(...).draw` must be asked of a class of one variable.")
+
+    def _bumps(
+        self, rng: np.random.Generator, size: int, fineness: int, count: int
+    ) -> AbstractTarget:
+        raise ValueError("`Cartoon(...).draws` must be asked of a class of one variable.")
+
+    def _simplest(self, rng: np.random.Generator, cells: int) -> AbstractTarget:
+        raise ValueError("`Cartoon(...).draws` must be asked of a class of one variable.")
 
     def _extremal(self, rng: np.random.Generator, teeth: int, alternating: bool) -> AbstractTarget:
         raise ValueError("`Cartoon(...).extremal` must be asked of a class of one variable.")

@@ -30,6 +30,7 @@ from ._function_class import (
 )
 from ._hoelder_class import check_smoothness
 from ._piecewise_polynomial import PiecewisePolynomial
+from ._random_bumps import bump_knots, bump_name, jacobi_row
 from ._random_paths import cascade, centered, signs, telegraph
 from ._repeated_integrals import repeatedly_integrated
 
@@ -125,10 +126,35 @@ class Sobolev(AbstractFunctionClass):
         name = f"{'zigzag' if alternating else 'random zigzag'} of {teeth} teeth"
         return self._with_derivative(signs(rng, teeth, alternating), name)
 
-    def _with_derivative(self, steps: np.ndarray, name: str) -> Data | PiecewisePolynomial:
-        """The function whose m-th derivative takes these values on equal cells, on the ball."""
-        a, b = self.domain
-        knots = np.linspace(a, b, steps.size + 1)
+    # For p < 2 these are harder than the zigzag for all that cannot adapt: with |f^(m)| = h^(-1/p)
+    # on one cell of length h the derivative before it rises by h^(1 - 1/p), and the error in L2 of
+    # M = 1/h fixed pieces is of order M^-(m - 1/p + 1/2) instead of M^-m.
+    def _bumps(
+        self, rng: np.random.Generator, size: int, fineness: int, count: int
+    ) -> AbstractTarget:
+        knots, inside = bump_knots(rng, self.domain, size, fineness, count, (0.0, 1.0))
+        steps = np.zeros(knots.size - 1)
+        steps[inside[:, 0]] = rng.choice([-1.0, 1.0], len(inside))
+        name = bump_name(len(inside), "steep piece", "steep pieces", size * fineness)
+        return self._with_derivative(steps, name, knots)
+
+    def _simplest(self, rng: np.random.Generator, cells: int) -> AbstractTarget:
+        order = int(self.smoothness)
+        sign = float(rng.choice([-1.0, 1.0]))
+        if order == 1:
+            return self._with_derivative(sign * np.ones(2), "line")
+        knots, name = np.array(self.domain), f"polynomial of degree {order - 1}"
+        rows = sign * jacobi_row(order - 1, float(self.p), self.domain)[None]
+        function = PiecewisePolynomial(knots, rows, name=name)
+        size = lp_bounds(function, cells_of(function), float(self.p))[1]
+        return PiecewisePolynomial(knots, rows * (self.radius / size), name=name)
+
+    def _with_derivative(
+        self, steps: np.ndarray, name: str, knots: np.ndarray | None = None
+    ) -> Data | PiecewisePolynomial:
+        """The function whose m-th derivative takes these values on the cells, on the ball."""
+        if knots is None:
+            knots = np.linspace(*self.domain, steps.size + 1)
         if self.smoothness == 1:
             heights = np.append(0.0, np.cumsum(steps * np.diff(knots)))
             function = Data(knots, centered(heights), name=name)
@@ -139,12 +165,11 @@ class Sobolev(AbstractFunctionClass):
 
     def _factor(self, function: Data | PiecewisePolynomial, steps: np.ndarray) -> float:
         """What brings the function to the norm `radius`."""
-        length = self.domain[1] - self.domain[0]
         size = np.abs(steps)
         derivative = (
             float(size.max())
             if math.isinf(self.p)
-            else float(np.mean(size**self.p) * length) ** (1 / self.p)
+            else float(np.sum(size**self.p * np.diff(function.knots))) ** (1 / self.p)
         )
         size_in_lp = lp_bounds(function, cells_of(function), float(self.p))[1]
         return self.radius / max(derivative, size_in_lp)
