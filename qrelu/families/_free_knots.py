@@ -5,9 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._balanced_knots import balanced_ends, equalized
-from ._jumps import jumps
+from ._best_steps import MOST_JUMPS, MOST_PIECES, best_steps
+from ._jumps import Jumps, jumps
 from ._knot_descent import descended
 from ._least_squares_spline import full_knots, projected
+from ._level_steps import MOST_PIECES as MOST_LEVELS
+from ._level_steps import level_steps
 from ._nodes import composite_rule
 from ._piece_values import piece_values
 from ._quadrature import Quadrature
@@ -47,7 +50,7 @@ def free_ends(
     order - 1 times, so that it bends, or not at all, whichever is better. With the target's
     quadrature, cut at the jumps.
     """
-    found = None if points.sampled else jumps(points)
+    found = None if points.sampled else _inside(points, jumps(points))
     chosen = 0 if found is None else min(found.places.size, (count - 1) // order)
     rest, places = points, np.zeros(0)
     if found is not None and chosen:
@@ -60,9 +63,29 @@ def free_ends(
         _free_ends(points, rest, _meetings(places, at, order), count, order, p)
         for at in ([np.zeros(0), bends] if bends.size else [bends])
     ]
+    if order == 1 and p < np.inf and 1 < count <= MOST_PIECES:
+        # Which of the jumps a few pieces should meet is not a question of their sizes alone.
+        every = np.zeros(0) if found is None else found.largest(MOST_JUMPS).places
+        steps = best_steps(points, every, count, p)
+        candidates.append(_downhill(points, steps, _met(steps, every), 1) if p == 2 else steps)
+    if order == 1 and p == np.inf and count <= MOST_LEVELS:
+        candidates.append(level_steps(points, count))
     return points, min(
         candidates, key=lambda ends: float(np.linalg.norm(_errors(points, ends, order, p)[1], p))
     )
+
+
+def _inside(points: Quadrature, found: Jumps) -> Jumps:
+    """Without those at the ends, where a target has another value in one point only."""
+    gap = _NEAR * (points.upper - points.lower)
+    away = (found.places > points.lower + gap) & (found.places < points.upper - gap)
+    return Jumps(found.places[away], found.sizes[away])
+
+
+def _met(ends: np.ndarray, jumps: np.ndarray) -> _Meetings:
+    """The jumps at which there is an end."""
+    places = np.intersect1d(ends[1:-1], jumps)
+    return _Meetings(places, np.ones(places.size, np.intp))
 
 
 def _meetings(jumps: np.ndarray, bends: np.ndarray, order: int) -> _Meetings:
