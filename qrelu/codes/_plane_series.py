@@ -1,5 +1,6 @@
 """Sums of products of polynomials or of waves to bits and back, without loss."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -45,7 +46,11 @@ def plane_series(
     if np.unique(flat).size < flat.size:
         raise ValueError("it has the same pair of terms twice")
 
-    tried = [np.sort(_places(k, sides)[flat]) for k in range(len(_ORDERS))] if function else []
+    tried = (
+        [np.sort(_places(k, sides)[flat]).astype(np.int64) for k in range(len(_ORDERS))]
+        if function
+        else []
+    )
     order = cheapest(coder, [lambda c, p=p: _named(c, p, sides[0] * sides[1]) for p in tried])
     order = _order(coder, order)
     named = _named(coder, tried[order] if function else np.zeros(0, np.int64), sides[0] * sides[1])
@@ -78,9 +83,16 @@ def _order(coder: Coder, order: int) -> int:
 
 def _places(order: int, sides: Sequence[int]) -> np.ndarray:
     """The place of every pair, counted row by row, in an order."""
-    i, j = np.divmod(np.arange(sides[0] * sides[1]), sides[1])
-    places = np.empty(i.size, np.int64)
-    places[np.lexsort((i, _ORDERS[order](i, j)))] = np.arange(i.size)
+    return _all_places(order, *sides)
+
+
+# Every file asks for all orders more than once.
+@functools.lru_cache(maxsize=len(_ORDERS))
+def _all_places(order: int, rows: int, columns: int) -> np.ndarray:
+    i, j = np.divmod(np.arange(rows * columns), columns)
+    places = np.empty(i.size, np.int32)
+    # Row by row they come by i, so that a stable sort leaves equals by i.
+    places[np.argsort(_ORDERS[order](i, j), kind="stable")] = np.arange(i.size, dtype=np.int32)
     return places
 
 

@@ -9,14 +9,13 @@ from ..norms import AbstractNorm
 from ..targets import AbstractTarget
 from ._approximant import Approximant
 from ._family import AbstractFamily, checked_size
-from ._plane import Box, on_grid, plane
-from ._tensor_series import TensorSeries, tabulated
+from ._largest_pairs import largest_pairs, projected
+from ._plane import Box, plane
+from ._tensor_series import TensorSeries
 
-# Gauss nodes of a cell and cells of an axis, at least; two cells for each half wave.
-_NODES, _CELLS = 4, 256
 # Coefficients below this many units in the last place of the target are rounding.
 _ROUNDING = 16
-# The highest frequency that is searched.
+# The highest frequency of the lowest ones.
 _HIGHEST = 128
 # The highest index of a pair.
 _LONGEST = 2048
@@ -100,7 +99,7 @@ class TensorPolynomial(AbstractFamily):
         size = checked_size("TensorPolynomial().fit(target, size)", size, self.minimum_size)
         terms = _first(size, size, _ORDERS[self.order])
         count = int(terms.max()) + 1
-        found, scale = _projected(target, box, count, "legendre")
+        found, scale, _, _ = projected(target, box, (count, count), "legendre")
         k = 2 * np.arange(count) + 1
         found = found * np.outer(k, k)
         coefficients = found[terms[:, 0], terms[:, 1]]
@@ -112,10 +111,12 @@ class TensorFourier(AbstractFamily):
     r"""Sums of M products of sines and cosines whose periods are the sides of the rectangle.
 
     `terms="lowest"`: in the order of the Euclidean length of the pair of frequencies.
-    `terms="largest"`: the M largest coefficients among frequencies up to $2\sqrt M$ (at least 16,
-    at most 128) in each variable; which ones they are costs bits, which `bits` counts. A target
-    whose values or slopes at opposite sides differ is not smooth as a periodic function, which
-    `notes` says: its error falls slowly.
+    `terms="largest"`: the M largest coefficients. They are searched among frequencies up to 64 or
+    $2\sqrt M$ in each variable, and while what is left of the function, or its variation, allows a
+    larger one beyond, up to twice these and to 2 M (at least 256, at most 1,023) in one variable
+    beside 16 in the other; if there may still be a larger one, `notes` says it. Which terms were
+    taken costs bits, which `bits` counts. A target whose values or slopes at opposite sides differ
+    is not smooth as a periodic function, which `notes` says: its error falls slowly.
 
     **Arguments:**
 
@@ -179,18 +180,16 @@ class TensorFourier(AbstractFamily):
         size = checked_size("TensorFourier().fit(target, size)", size, self.minimum_size)
         note = _periodicity(call, target, box, norm.p)
         lowest = self.terms == "lowest"
-        # The lowest M pairs have frequencies below sqrt(M), and some lines beside.
-        highest = max(math.isqrt(size) + 2, 4) if lowest else max(2 * math.isqrt(size), 16)
-        highest = min(highest, _HIGHEST)
-        count = 2 * highest + 1
-        found, scale = _projected(target, box, count, "waves")
         if lowest:
+            # The lowest M pairs have frequencies below sqrt(M), and some lines beside.
+            count = 2 * min(max(math.isqrt(size) + 2, 4), _HIGHEST) + 1
             frequency = (np.arange(count) + 1) // 2
             terms = _first(size, count, lambda i, j: frequency[i] ** 2 + frequency[j] ** 2)
+            found, scale, _, _ = projected(target, box, (count, count), "waves")
+            coefficients = found[terms[:, 0], terms[:, 1]]
         else:
-            order = np.argsort(-np.abs(found), axis=None, kind="stable")[:size]
-            terms = np.stack(np.unravel_index(np.sort(order), found.shape), axis=1)
-        coefficients = found[terms[:, 0], terms[:, 1]]
+            terms, coefficients, scale, more = largest_pairs(target, box, size)
+            note = "; ".join(part for part in (note, more) if part)
         least = np.full(len(terms), _ROUNDING * np.finfo(float).eps * scale)
         return _approximant(coefficients, least, terms, box, "waves", not lowest, size, note)
 
@@ -202,19 +201,6 @@ def _first(size: int, count: int, key) -> np.ndarray:
     i, j = np.divmod(np.arange(side * side), side)
     order = np.lexsort((i, key(i, j)))[:size]
     return np.stack([i[order], j[order]], axis=1)
-
-
-def _projected(
-    target: AbstractTarget, box: Box, count: int, basis: str
-) -> tuple[np.ndarray, float]:
-    """Integrals over the unit square of the target times all products, and its largest value."""
-    cells = max(_CELLS, 2 * count)
-    node, weight = np.polynomial.legendre.leggauss(_NODES)
-    t = ((np.arange(cells)[:, None] + (node + 1) / 2) / cells).ravel()
-    (a, c), (b, d) = box
-    values = on_grid(target, a + (b - a) * t, c + (d - c) * t)
-    table = tabulated(t, count, basis) * np.tile(weight / 2 / cells, cells)[:, None]
-    return table.T @ values @ table, float(np.max(np.abs(values)))
 
 
 def _approximant(

@@ -7,9 +7,14 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.polynomial import legendre
+from scipy.sparse import csr_matrix
 
 from ._formula import AbstractFormula, bits_of_choice
 from ._plane import in_blocks
+from ._waves import circled
+
+# A table with up to so many places for each pair is filled with zeros: its product is quicker.
+_FULL = 8
 
 
 class TensorSeries(AbstractFormula):
@@ -31,15 +36,18 @@ class TensorSeries(AbstractFormula):
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """The values at points (..., 2), of shape (...)."""
         lower, upper = np.array(self.domain)
-        most = self.terms.max(axis=0)
-        table = np.zeros(most + 1)
-        table[self.terms[:, 0], self.terms[:, 1]] = self.coefficients
+        # Of M pairs in a hyperbolic cross most functions of one variable are in few pairs.
+        (first, i), (second, j) = (np.unique(k, return_inverse=True) for k in self.terms.T)
+        table = csr_matrix((self.coefficients, (j, i)), shape=(second.size, first.size))
+        full = second.size * first.size <= _FULL * self.terms.shape[0]
+        table = table.toarray() if full else table
 
         def values(points):
             t = (points - lower) / (upper - lower)
-            first = tabulated(t[:, 0], int(most[0]) + 1, self.basis)
-            second = tabulated(t[:, 1], int(most[1]) + 1, self.basis)
-            return np.einsum("nk,nk->n", first @ table, second)
+            one, two = (
+                tabulated(t[:, k], used, self.basis) for k, used in enumerate((first, second))
+            )
+            return np.einsum("kn,nk->n", table @ one.T, two)
 
         return in_blocks(values, x, "TensorSeries")
 
@@ -50,10 +58,15 @@ class TensorSeries(AbstractFormula):
 
     @property
     def position_bits(self) -> float:
-        """Bits that name the pairs among all up to the highest ones."""
+        """Bits that name the pairs among all up to the highest ones, or in a hyperbolic cross."""
         if not self.chosen:
             return 0.0
-        return bits_of_choice(self.terms.shape[0], int(np.prod(self.terms.max(axis=0) + 1)))
+        rows, columns = (self.terms.max(axis=0) + 1).tolist()
+        # All with (i + 1)(j + 1) up to the largest such product; a bit tells which of the two.
+        largest = int(np.max(np.prod(self.terms + 1, axis=1)))
+        cross = int(np.sum(np.minimum(largest // np.arange(1, rows + 1), columns)))
+        count = self.terms.shape[0]
+        return min(bits_of_choice(count, rows * columns), 1 + bits_of_choice(count, cross))
 
     @property
     def bounded(self) -> bool:
@@ -61,26 +74,21 @@ class TensorSeries(AbstractFormula):
         return True
 
 
-def tabulated(t: np.ndarray, count: int, basis: str) -> np.ndarray:
-    """The first `count` functions of a basis at parts t of the interval, (t, count)."""
+def tabulated(t: np.ndarray, used: np.ndarray, basis: str) -> np.ndarray:
+    """Functions of a basis, given by increasing numbers, at parts t of the interval, (t, used)."""
+    most = int(used[-1])
     if basis == "legendre":
-        return legendre.legvander(2 * t - 1, count - 1)
+        table = legendre.legvander(2 * t - 1, most)
+        return table if used.size == most + 1 else table[:, used]
     # e^(2 pi i k t) with k = width * i + j as a product of two: few exponentials for each point.
-    highest = count // 2
-    width = math.isqrt(highest) + 1
-    few, far = (
-        _circled(t[:, None] * k)
-        for k in (np.arange(width), width * np.arange(highest // width + 1))
-    )
-    waves = math.sqrt(2) * (far[:, :, None] * few[:, None, :]).reshape(t.size, -1)
-    result = np.empty((t.size, count))
-    result[:, 0] = 1.0
-    result[:, 1::2] = waves.imag[:, 1 : count // 2 + 1]
-    result[:, 2::2] = waves.real[:, 1 : (count - 1) // 2 + 1]
+    frequency, place = np.unique((used + 1) // 2, return_inverse=True)
+    width = math.isqrt(int(frequency[-1])) + 1
+    few = circled(t, width)
+    far = circled(np.mod(width * t, 1.0), int(frequency[-1]) // width + 1)
+    result = np.empty((t.size, used.size))
+    result[:, used == 0] = 1.0
+    waves = far[:, frequency // width]
+    waves *= few[:, frequency % width]
+    for part, numbers in ((waves.imag, used % 2 == 1), (waves.real, (used % 2 == 0) & (used > 0))):
+        result[:, numbers] = math.sqrt(2) * part[:, place[numbers]]
     return result
-
-
-def _circled(turns: np.ndarray) -> np.ndarray:
-    """Points of the unit circle after so many turns."""
-    angle = 2 * math.pi * (turns - np.floor(turns))
-    return np.cos(angle) + 1j * np.sin(angle)
