@@ -73,7 +73,8 @@ def fourier_coefficients(quadrature: Quadrature, highest: int) -> tuple[np.ndarr
         spectrum[: highest + 1] = half * np.conj(turn)
         rest = (row - (np.fft.ifft(spectrum) * cells).real)[uncut]
         left += weight / cells * float(rest @ rest)
-    series = Waves(coefficients, np.arange(coefficients.size), (0.0, 1.0), False)
+    order = np.arange(coefficients.size)
+    series = Waves(coefficients=coefficients, terms=order, domain=(0.0, 1.0), chosen=False)
     left += float(share @ (inside - series(t)) ** 2)
     places = ((np.arange(cells)[:, None] + nodes) / cells)[uncut].ravel()
     seen = np.append(values.T[uncut].ravel(), inside)[np.argsort(np.append(places, t))]

@@ -89,6 +89,9 @@ def tabulated(t: np.ndarray, used: np.ndarray, basis: str) -> np.ndarray:
     result[:, used == 0] = 1.0
     waves = far[:, frequency // width]
     waves *= few[:, frequency % width]
-    for part, numbers in ((waves.imag, used % 2 == 1), (waves.real, (used % 2 == 0) & (used > 0))):
+    for part, numbers in (
+        (np.imag(waves), used % 2 == 1),
+        (np.real(waves), (used % 2 == 0) & (used > 0)),
+    ):
         result[:, numbers] = math.sqrt(2) * part[:, place[numbers]]
     return result
