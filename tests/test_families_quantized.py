@@ -237,3 +237,18 @@ def test_steps_of_any_size_are_shortened_or_left(step):
     up, down = _short(step, math.ceil), _short(step, math.floor)
     assert 0 < down <= step <= up < math.inf
     assert up <= step * (1 + 2**-7) and down >= step * (1 - 2**-7)
+
+
+def test_a_share_of_the_theory_step_takes_bits_and_adds_as_much_less():
+    family = families.UniformKnot()
+    fitted = family.fit(EXP, 100, norm=L2)
+    whole, part = (
+        families.Quantized(family, families.TheoryStep(share=share)).round(fitted, EXP, norm=L2)
+        for share in (1.0, 1 / 16)
+    )
+    assert float(part.quantizer.step) == float(whole.quantizer.step) / 16
+    assert part.bits_per_weight == whole.bits_per_weight + 4
+    assert families.TheoryStep(2, 1 / 16).name == "theory step, gamma 2, share 0.0625"
+    for share in (0, -1, 2, math.nan, True):
+        with pytest.raises(ValueError, match=r"`TheoryStep\(share=...\)` must be a number in"):
+            families.TheoryStep(share=share)

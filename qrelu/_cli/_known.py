@@ -1,6 +1,5 @@
 """`qrelu rate --known`: proven rates and what is measured, side by side."""
 
-import math
 import sys
 
 from ._app import FAILURE, RUNNING, console, dump, fail, sentences
@@ -46,13 +45,16 @@ def _print(measured) -> None:
             case.norm.name,
             f"{case.gamma:g}{logarithm}",
             f"{item.gamma:.3f}" + ("" if item.recovered else " !"),
-            "-" if math.isnan(item.rounded) else f"{item.rounded:.3f}",
-            "-" if math.isnan(item.bits) else f"{item.bits:.0f}",
+            f"{item.rounded:.3f}",
+            f"{item.bits:.0f}",
             "yes" if case.kept else "no",
         )
     console().print(table)
     print("proven: the error falls like M^-gamma in the number M of nonzero parameters.")
-    print("rounded, bits: the same with the theory's step; bits per parameter at the largest M.")
+    print(
+        "rounded, bits: the same with a sixteenth of the theory's step, or for free knots with the"
+    )
+    print("bits that keep the error within a tenth; bits per parameter at the largest M.")
     print("kept: whether O(log M) bits for each parameter provably keep the rate.")
     for source in dict.fromkeys(item.case.source for item in measured):
         names = [item.case.name for item in measured if item.case.source == source]

@@ -183,23 +183,32 @@ class TheoryStep(AbstractRule):
     **Arguments:**
 
     - `gamma`: the exponent to keep; `None` takes the target's known rate in the family and norm.
+    - `share`: the step is so much smaller, and what rounding adds: each halving costs a bit for
+        each parameter, at every size.
 
     **Reference:** [gonon2023], the sequence of uniformly quantized networks, with the exact
     Lipschitz constant derived in `bounds`.
     """
 
     gamma: float | None = eqx.field(converter=plain, static=True, default=None)
+    share: float = eqx.field(converter=plain, static=True, default=1.0)
 
     def __check_init__(self):
         if self.gamma is not None and not self.gamma > 0:
             raise ValueError(
                 f"`TheoryStep(gamma=...)` must be a positive exponent or None; got {self.gamma}."
             )
+        if isinstance(self.share, bool) or not 0 < self.share <= 1:
+            raise ValueError(
+                f"`TheoryStep(share=...)` must be a number in (0, 1]; got {self.share}. It is the "
+                "share of the theorem's step."
+            )
 
     @property
     def name(self) -> str:
         """What tables show."""
-        return "theory step" if self.gamma is None else f"theory step, gamma {self.gamma:g}"
+        name = "theory step" if self.gamma is None else f"theory step, gamma {self.gamma:g}"
+        return name if self.share == 1 else f"{name}, share {self.share:g}"
 
     def round(self, function, target, family, norm) -> Rounded:
         """Round with the step of the theorem."""
@@ -223,7 +232,7 @@ class TheoryStep(AbstractRule):
             step = _step(function, gamma, float(np.max(np.abs(target.domain))), scale)
         else:
             step = _step_of_formula(function, gamma, scale, family.name)
-        step = _short(step, math.floor)
+        step = _short(self.share * step, math.floor)
         quantizer = Uniform(step, rounding="toward_zero")
         bits = float(bits_per_weight(function.magnitude or 1.0, step, "toward_zero"))
         rounded = _quantized(function, quantizer)

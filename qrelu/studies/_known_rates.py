@@ -1,7 +1,6 @@
 """Rates that are proven, each for a function, a family and a norm, to be measured beside them."""
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,6 +13,8 @@ from ..targets import AbstractTarget
 
 # What a fit may miss a proven rate by: more where the rate carries a logarithm.
 TOLERANCE, LOG_TOLERANCE = 0.05, 0.1
+# The share of the theory's step with which the cases are rounded.
+_SHARE = 1 / 16
 
 _SPLINES = "classical (Jackson and Bernstein inequalities of splines, local scaling), recalled"
 _BALANCED = "[deboor1973], recalled: pieces with equal integrals of a power of a derivative"
@@ -210,8 +211,10 @@ class MeasuredCase(NamedTuple):
     - `case`: the proven rate.
     - `connectivity`, `errors`: what was measured at each size, equal functions once.
     - `gamma`: the measured rate; `how` says from which model, or that it is a slope.
-    - `rounded`: the rate with `TheoryStep(gamma)`, NaN where that rule is not defined.
-    - `bits`: its bits per parameter at the largest size, NaN likewise.
+    - `rounded`: the rate after rounding with a fixed share of the theory's step, so that rounding
+        adds little to the error from the first size on; where the theory has no step (free knots),
+        with the fewest bits that keep the error within a tenth.
+    - `bits`: its bits per parameter at the largest size.
     """
 
     case: KnownCase
@@ -245,13 +248,14 @@ def measure_known(case: KnownCase) -> MeasuredCase:
     counted = np.array([fit.connectivity for fit in fits])
     _, first = np.unique(counted, return_index=True)
     gamma, how = _rate(case, counted[first], [errors[i] for i in first])
-    rounded, bits = math.nan, math.nan
-    if all(getattr(fit.function, "sensitivity", 1.0) is not None for fit in fits):
-        wrapper = families.Quantized(family, families.TheoryStep(gamma=case.gamma))
-        coarse = [wrapper.round(fits[i], target, norm=norm) for i in first]
-        distances = [norm.distance(fit.function, target) for fit in coarse]
-        rounded, _ = _rate(case, counted[first], distances)
-        bits = coarse[-1].bits_per_weight
+    in_theory = all(getattr(fit.function, "sensitivity", 1.0) is not None for fit in fits)
+    rule = families.TheoryStep(case.gamma, _SHARE) if in_theory else families.MatchedBits()
+    wrapper = families.Quantized(family, rule)
+    coarse = [wrapper.round(fits[i], target, norm=norm) for i in first]
+    rounded, _ = _rate(
+        case, counted[first], [norm.distance(fit.function, target) for fit in coarse]
+    )
+    bits = coarse[-1].bits_per_weight
     values = np.array([float(errors[i]) for i in first])
     return MeasuredCase(case, counted[first], values, gamma, how, rounded, bits)
 
