@@ -1,5 +1,7 @@
 """Nonlinear least squares and searches for the best networks, against SciPy and closed forms."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -216,6 +218,25 @@ def test_the_square_has_its_exact_error(neurons):
     np.testing.assert_allclose(result.errors, 1 / ((neurons + 0.5) ** 2 * np.sqrt(180)), rtol=1e-9)
     again = fit_shallow(square, neurons, key=KEY, starts=3)
     assert np.array_equal(result.errors, again.errors)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_two_neurons_are_the_best_of_all_on_a_grid(seed):
+    """Equidistributed knots lead to 1.028 times the error here."""
+    target = targets.Function(lambda t: np.cos(3 * t) + 0.2 * t, (-3.0, 5.0))
+    x, w = np.polynomial.legendre.leggauss(300)
+    x, w = 1 + 4 * x, np.sqrt(4 * w)
+    knots = np.linspace(-3, 5, 81)
+    units = [np.maximum(x - knots[:, None], 0), np.maximum(knots[:, None] - x, 0)]
+    least = np.inf
+    for one, other in itertools.product(units, units):
+        a = np.stack(np.broadcast_arrays(one[:, None], other[None], 1.0), axis=-1) * w[:, None]
+        q, _ = np.linalg.qr(a.reshape(-1, *a.shape[-2:]))
+        f = w * target(x)
+        rest = f - np.einsum("kpi,ki->kp", q, np.einsum("kpi,p->ki", q, f))
+        least = min(least, np.sqrt(np.sum(rest**2, axis=1).min()))
+    result = fit_shallow(target, 2, key=jax.random.key(seed))
+    assert 0.98 * least < result.error <= least
 
 
 def test_neurons_of_both_directions_meet_what_many_descents_find():
