@@ -200,7 +200,9 @@ def test_jax_bounds_are_bounds_and_differentiable():
     st.floats(0.5, 4),
     st.sampled_from([1.0, 1e-6, 0.3, 40.0]),
 )
-@pytest.mark.filterwarnings("ignore:.*to the single value")
+@pytest.mark.filterwarnings(
+    "ignore:.*to the single value", "ignore:.*is hardly finer than the step"
+)
 def test_the_step_keeps_the_rate(seed, rounding, constant, gamma, scale):
     rng = np.random.default_rng(seed)
     widths = [int(n) for n in rng.integers(1, 9, rng.integers(2, 8))]
